@@ -1,0 +1,34 @@
+#pragma once
+#include <cstddef>
+#include <type_traits>
+
+#include "mlot/core/status.hpp"
+#include "mlot/core/workspace.hpp"
+namespace mlot {
+/// Bytes of scratch that compute(device, p, ...) needs; depends on shapes and device alone. A
+/// primitive that needs any has a scratch_size(device, p) beside its run().
+template <class Device, class Primitive>
+std::size_t workspace_size(Device device, Primitive const& p) {
+  if constexpr (requires { scratch_size(device, p); })
+    return scratch_size(device, p);
+  else
+    return 0;
+}
+
+/// The one door to every primitive and every loss: checks the arguments, then runs them on
+/// `device`. Host devices finish before it returns; a CUDA launch is asynchronous on its stream.
+template <class Device, class Primitive>
+status compute(Device device, Primitive const& p,
+               workspace<typename Primitive::memory> scratch = {}) {
+  static_assert(std::is_same_v<typename Device::memory, typename Primitive::memory>,
+                "mlot::compute: these views live in one memory and this device reads another");
+  static_assert(
+      requires { run(device, p, scratch); },
+      "mlot::compute: no version for this device; include its header, e.g. mlot/mlot.hpp");
+  if (status const checked = p.check(); !checked.ok()) return checked;
+  if (scratch.size < workspace_size(device, p) || (scratch.size > 0 && scratch.data == nullptr))
+    return {fault::workspace, "compute.scratch", "at least workspace_size(device, p) bytes",
+            double(scratch.size)};
+  return run(device, p, scratch);
+}
+}  // namespace mlot

@@ -1,0 +1,10 @@
+#pragma once
+#if defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__
+#  error "mlot: -ffast-math (-ffinite-math-only) is refused: masked logits are -infinity"
+#endif
+#if defined(__CUDACC__)
+#  define MLOT_HOST_DEVICE __host__ __device__
+#  define MLOT_KERNEL __attribute__((visibility("hidden"))) __global__ void
+#else
+#  define MLOT_HOST_DEVICE
+#endif

@@ -1,0 +1,48 @@
+#pragma once
+#include <algorithm>
+
+#include "mlot/core/compute.hpp"
+namespace mlot {
+/// A loss is a list of primitives and the arrays between them. A pipeline runs that list, stopping
+/// at the first fault; or, counting, it only adds up the memory that the list needs. So the size of
+/// a workspace cannot drift from its use.
+template <class Device>
+class pipeline {
+ public:
+  using memory = typename Device::memory;
+  explicit pipeline(Device device) : device_(device), counts_(true) {}
+  pipeline(Device device, workspace<memory> lent)
+      : device_(device), counts_(false), lent_(lent), arrays_(lent) {}
+
+  template <class T>
+  vector_view<T, memory> vector(index_t size) {
+    return arrays_.template vector<T>(size);
+  }
+  template <class T>
+  matrix_view<T, memory> matrix(index_t rows, index_t cols) {
+    return arrays_.template matrix<T>(rows, cols);
+  }
+  /// Runs one primitive. A fault in its data is reported as one of `argument`, where given: the
+  /// name under which the caller of the loss knows that array.
+  template <class Primitive>
+  void step(Primitive const& primitive, char const* argument = nullptr) {
+    if (counts_) {
+      scratch_ = std::max(scratch_, workspace_size(device_, primitive));
+    } else if (first_.ok()) {
+      std::size_t const left = lent_.size - std::min(lent_.size, arrays_.bytes());
+      first_ = compute(device_, primitive, arrays_.rest(left));
+      if (first_.code == fault::data && argument != nullptr) first_.argument = argument;
+    }
+  }
+  status answer() const { return first_; }
+  std::size_t bytes() const { return arrays_.bytes() + scratch_; }
+
+ private:
+  Device device_;
+  bool counts_;
+  workspace<memory> lent_;
+  arena<memory> arrays_;
+  std::size_t scratch_ = 0;
+  status first_;
+};
+}  // namespace mlot

@@ -1,0 +1,103 @@
+#pragma once
+#include <type_traits>
+
+#include "mlot/core/view.hpp"
+namespace mlot {
+/// A list of requirements on a primitive's arguments; answers the first that fails.
+///
+///     return requirement()
+///         .vector("soft_min.out", out, cost.rows, "one element a row of cost")
+///         .positive("soft_min.epsilon", epsilon)
+///         .answer();
+class requirement {
+ public:
+  constexpr status answer() const { return first_; }
+  constexpr requirement& that(bool holds, fault code, char const* argument, double value,
+                              char const* allowed) {
+    if (first_.ok() && !holds) first_ = {code, argument, allowed, value};
+    return *this;
+  }
+  /// A vector of exactly `size` elements, with memory behind them.
+  template <class T, class M>
+  constexpr requirement& vector(char const* argument, vector_view<T, M> const& v, index_t size,
+                                char const* allowed) {
+    that(v.size == size, fault::shape, argument, double(v.size), allowed);
+    return lent(argument, v.size == 0 || v.data != nullptr);
+  }
+  /// A vector of exactly `size` elements, or an empty one where the argument is not given.
+  template <class T, class M>
+  constexpr requirement& optional(char const* argument, vector_view<T, M> const& v, index_t size,
+                                  char const* allowed) {
+    return v.empty() ? *this : vector(argument, v, size, allowed);
+  }
+  template <class T, class M>
+  constexpr requirement& each(char const* argument, one_or_each<T, M> const& v, index_t size,
+                              char const* allowed) {
+    return optional(argument, v.each, size, allowed);
+  }
+  /// A matrix of exactly `rows` x `cols`, with memory behind it.
+  template <class T, class M>
+  constexpr requirement& matrix(char const* argument, matrix_view<T, M> const& m, index_t rows,
+                                index_t cols, char const* allowed) {
+    that(m.rows == rows, fault::shape, argument, double(m.rows), allowed);
+    that(m.cols == cols, fault::shape, argument, double(m.cols), allowed);
+    return usable(argument, m);
+  }
+  template <class T, class M>
+  constexpr requirement& optional(char const* argument, matrix_view<T, M> const& m, index_t rows,
+                                  index_t cols, char const* allowed) {
+    return m.data == nullptr ? *this : matrix(argument, m, rows, cols, allowed);
+  }
+  /// A matrix with `rows` rows and at least `cols` columns.
+  template <class T, class M>
+  constexpr requirement& at_least(char const* argument, matrix_view<T, M> const& m, index_t rows,
+                                  index_t cols, char const* allowed) {
+    that(m.rows == rows, fault::shape, argument, double(m.rows), allowed);
+    that(m.cols >= cols, fault::shape, argument, double(m.cols), allowed);
+    return usable(argument, m);
+  }
+  /// Any matrix whose shape and memory are sane. A written one must not map two elements to one.
+  template <class T, class M>
+  constexpr requirement& usable(char const* argument, matrix_view<T, M> const& m) {
+    that(m.rows >= 0, fault::shape, argument, double(m.rows), "a row count of at least 0");
+    that(m.cols >= 0, fault::shape, argument, double(m.cols), "a column count of at least 0");
+    lent(argument, m.empty() || m.data != nullptr);
+    if constexpr (!std::is_const_v<T>) {
+      that(m.rows <= 1 || m.cols == 0 || m.row_stride >= m.cols * m.col_stride ||
+               m.col_stride >= m.rows * m.row_stride,
+           fault::shape, argument, double(m.row_stride), "a row stride without overlap");
+    }
+    return *this;
+  }
+  template <real T>
+  constexpr requirement& positive(char const* argument, T const& x) {
+    return that(x > T(0) && x < infinity<T>, fault::value, argument, as_double(x),
+                "finite and above 0");
+  }
+  template <real T>
+  constexpr requirement& finite(char const* argument, T const& x) {
+    return that(x > -infinity<T> && x < infinity<T>, fault::value, argument, as_double(x),
+                "finite");
+  }
+  template <real T>
+  constexpr requirement& non_negative(char const* argument, T const& x) {
+    return that(x >= T(0) && x < infinity<T>, fault::value, argument, as_double(x),
+                "finite and at least 0");
+  }
+  constexpr requirement& at_least(char const* argument, index_t x, index_t least,
+                                  char const* allowed) {
+    return that(x >= least, fault::value, argument, double(x), allowed);
+  }
+  /// The outcome of a check made elsewhere.
+  constexpr requirement& also(status const& other) {
+    if (first_.ok()) first_ = other;
+    return *this;
+  }
+
+ private:
+  constexpr requirement& lent(char const* argument, bool holds) {
+    return that(holds, fault::shape, argument, 0, "a pointer that is not null");
+  }
+  status first_;
+};
+}  // namespace mlot

@@ -1,0 +1,53 @@
+#pragma once
+#include <cstddef>
+#include <vector>
+
+#include "mlot/core/compute.hpp"
+#include "mlot/core/token_rows.hpp"
+#include "mlot/core/workspace.hpp"
+/// Owners for callers who keep their buffers in std::vector: they allocate, so they live outside
+/// the core, and they keep what they have for the next call.
+namespace mlot {
+/// Scratch memory that grows to the largest size asked for and is then reused.
+class scratch_buffer {
+ public:
+  template <class Device, class Primitive>
+  workspace<host_memory> for_call(Device device, Primitive const& primitive) {
+    std::size_t const size = workspace_size(device, primitive);
+    if (bytes_.size() < size) bytes_.resize(size);
+    return {bytes_.data(), bytes_.size()};
+  }
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
+/// Token rows with the memory behind them. The view stays valid until the owner is refilled.
+class owned_token_rows {
+ public:
+  operator token_rows<>() const { return view_; }
+  token_rows<> const& view() const { return view_; }
+
+  status from_lengths(host::vector<index_t const> length, index_t padded_length) {
+    return rows_from_lengths(length, padded_length,
+                             storage(length.size, length.size * padded_length), view_);
+  }
+  status from_offsets(host::vector<index_t const> offset) {
+    index_t const last = offset.empty() ? 0 : offset(offset.size - 1);
+    return rows_from_offsets(offset, storage(offset.size, last), view_);
+  }
+  status from_labels(host::matrix<index_t const> labels, index_t ignore_index = -100) {
+    return rows_from_labels(labels, ignore_index,
+                            storage(labels.rows, labels.rows * labels.cols), view_);
+  }
+
+ private:
+  token_rows_storage storage(index_t sequences, index_t tokens) {
+    offset_.resize(std::size_t(sequences > 0 ? sequences + 1 : 1));
+    row_.resize(std::size_t(tokens > 0 ? tokens : 0));
+    return {{offset_.data(), index_t(offset_.size())}, {row_.data(), index_t(row_.size())}};
+  }
+  std::vector<index_t> offset_, row_;
+  token_rows<> view_;
+};
+}  // namespace mlot

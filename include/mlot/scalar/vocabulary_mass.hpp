@@ -1,0 +1,51 @@
+#pragma once
+#include <cmath>
+
+#include "mlot/primitive/vocabulary_mass.hpp"
+#include "mlot/scalar/device.hpp"
+namespace mlot::on {
+/// The first logit of a row that is NaN or +inf, as a fault; `row` is known to have one.
+template <real T, storage S>
+status unusable_logit(matrix_view<S const, host_memory> logits, index_t row) {
+  for (index_t v = 0; v < logits.cols; ++v)
+    if (T const z = load_as<T>(logits(row, v)); !(z < infinity<T>))
+      return {fault::data, "vocabulary_mass.logits", "finite or -inf", as_double(z), row, v};
+  return {};
+}
+
+template <real T, storage S>
+status run(scalar, vocabulary_mass<T, S, host_memory> const& p, workspace<host_memory>) {
+  index_t const vocabulary = p.logits.cols;
+  for (int c = 0; c < p.temperatures; ++c)
+    if (auto const& mass = p.at[c].mass; mass.data != nullptr)
+      for (index_t b = 0; b < mass.rows; ++b)
+        for (index_t v = 0; v < vocabulary; ++v) mass(b, v) = T(0);
+  for (index_t b = 0; b < p.tokens.sequences(); ++b)
+    for (index_t i = p.tokens.offset(b); i < p.tokens.offset(b + 1); ++i) {
+      index_t const r = p.tokens.row(i);
+      auto const logit = [&](index_t v) { return load_as<T>(p.logits(r, v)); };
+      T top = -infinity<T>;
+      for (index_t v = 0; r >= 0 && v < vocabulary; ++v)
+        if (T const z = logit(v); !(z <= top)) top = z;  // takes a NaN, too
+      if (!(top < infinity<T>)) return unusable_logit<T>(p.logits, r);
+      p.maximum(i) = top;
+      for (int c = 0; c < p.temperatures; ++c) {
+        tempered_mass<T, host_memory> const& out = p.at[c];
+        if (top == -infinity<T>) {
+          out.partition(i) = T(0);
+          continue;
+        }
+        T const inverse = T(1) / out.temperature(i);
+        wide_t<T> sum(0);
+        for (index_t v = 0; v < vocabulary; ++v) sum += p.weight(logit(v), top, inverse);
+        // A NaN behind the maximum has made the sum one.
+        if (!(sum < infinity<wide_t<T>>)) return unusable_logit<T>(p.logits, r);
+        out.partition(i) = T(sum);
+        if (out.mass.data == nullptr) continue;
+        for (index_t v = 0; v < vocabulary; ++v)
+          out.mass(b, v) += p.weight(logit(v), top, inverse) / out.partition(i);
+      }
+    }
+  return {};
+}
+}  // namespace mlot::on
