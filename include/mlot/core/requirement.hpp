@@ -74,6 +74,12 @@ class requirement {
     return that(x > T(0) && x < infinity<T>, fault::value, argument, as_double(x),
                 "finite and above 0");
   }
+  /// A divisor of exponents: a temperature, an epsilon.
+  template <real T>
+  constexpr requirement& temperature(char const* argument, T const& x) {
+    return that(x > T(0) && x < infinity<T> && T(1) / x < infinity<T>, fault::value, argument,
+                as_double(x), "finite and above 0, with a finite reciprocal");
+  }
   template <real T>
   constexpr requirement& finite(char const* argument, T const& x) {
     return that(x > -infinity<T> && x < infinity<T>, fault::value, argument, as_double(x),

@@ -14,6 +14,11 @@ struct token_pairs {
 
   MLOT_HOST_DEVICE constexpr bool by_position() const { return offset.empty(); }
 
+  MLOT_HOST_DEVICE constexpr index_t count(index_t b, index_t teacher_count,
+                                           index_t student_count) const {
+    if (!by_position()) return offset(b + 1) - offset(b);
+    return teacher_count < student_count ? teacher_count : student_count;
+  }
   /// Calls visit(teacher_token, student_token), positions within sequence b, in order.
   template <class Visit>
   MLOT_HOST_DEVICE constexpr void for_each(index_t b, index_t teacher_count, index_t student_count,

@@ -21,6 +21,7 @@ struct aligned_terms {
   vector_view<index_t const, Memory> teacher_offset{};  ///< (B + 1) as in token_rows
   vector_view<index_t const, Memory> student_offset{};  ///< (B + 1)
   token_pairs<Memory> pairs{};                          ///< by position unless given
+  bool mean_over_pairs = false;  ///< divide both terms of a sequence by its number of pairs
   vector_view<T, Memory> holistic_difference{};         ///< (B) written: HAD
   vector_view<T, Memory> sequential_logarithm{};        ///< (B) written: SL
 

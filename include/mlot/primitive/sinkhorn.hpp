@@ -63,7 +63,7 @@ struct sinkhorn {
         .each("sinkhorn.row_marginal", row_marginal, batch.rows, "one element a row token")
         .each("sinkhorn.column_marginal", column_marginal, batch.columns,
               "one element a column token")
-        .positive("sinkhorn.epsilon", epsilon)
+        .temperature("sinkhorn.epsilon", epsilon)
         .at_least("sinkhorn.iterations", iterations, 1, "at least 1")
         .at_least("sinkhorn.history.row_scaling", history.row_scaling, history.row_scaling.rows,
                   batch.rows, "one column a row token")

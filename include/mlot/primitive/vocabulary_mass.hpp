@@ -51,7 +51,7 @@ struct vocabulary_mass {
         .that(temperatures >= 1 && temperatures <= 3, fault::value,
               "vocabulary_mass.temperatures", temperatures, "1 to 3");
     for (int c = 0; c < temperatures && all.answer().ok(); ++c)
-      all.positive("vocabulary_mass.at.temperature", at[c].temperature.each.empty()
+      all.temperature("vocabulary_mass.at.temperature", at[c].temperature.each.empty()
                                                          ? at[c].temperature.one
                                                          : T(1))
           .each("vocabulary_mass.at.temperature", at[c].temperature, n, "one element a token")
