@@ -5,20 +5,31 @@
 #include "mlot/primitive/sinkhorn.hpp"
 #include "mlot/scalar/device.hpp"
 namespace mlot::on {
-/// Whether problem b runs in the log domain; a fault names what is not allowed in its data.
+/// Largest |C|; an entry that is NaN or infinite is larger than all.
 template <real T>
-status choose_domain(sinkhorn<T, host_memory> const& p, index_t b, bool& logarithmic) {
+T largest_magnitude(matrix_view<T const, host_memory> cost) {
   using std::abs;
   T largest(0);
+  for (index_t i = 0; i < cost.rows; ++i)
+    for (index_t j = 0; j < cost.cols; ++j) {
+      T const c = T(abs(cost(i, j)));
+      if (!(c < infinity<T>)) return infinity<T>;
+      if (c > largest) largest = c;
+    }
+  return largest;
+}
+
+/// Whether problem b, with `largest` = max |C|, runs in the log domain; a fault names what is not
+/// allowed in its data.
+template <real T>
+status choose_domain(sinkhorn<T, host_memory> const& p, index_t b, T const& largest,
+                     bool& logarithmic) {
   for (index_t i = p.batch.row_offset(b); i < p.batch.row_offset(b + 1); ++i) {
     if (T const a = p.row_marginal(i); !(a >= T(0) && a < infinity<T>))
       return {fault::data, "sinkhorn.row_marginal", "finite and at least 0", as_double(a), i};
-    for (index_t j = 0; j < p.batch.column_count(b); ++j) {
-      T const c = T(abs(p.cost(i, j)));
-      if (!(c < infinity<T>))
-        return {fault::data, "sinkhorn.cost", "finite", as_double(p.cost(i, j)), i, j};
-      if (c > largest) largest = c;
-    }
+    for (index_t j = 0; !(largest < infinity<T>) && j < p.batch.column_count(b); ++j)
+      if (T const c = p.cost(i, j); !(c > -infinity<T> && c < infinity<T>))
+        return {fault::data, "sinkhorn.cost", "finite", as_double(c), i, j};
   }
   for (index_t j = p.batch.column_offset(b); j < p.batch.column_offset(b + 1); ++j)
     if (T const m = p.column_marginal(j); !(m >= T(0) && m < infinity<T>))
@@ -83,34 +94,40 @@ struct sinkhorn_problem {
   }
 };
 
+/// All iterations of one problem; `plan` holds the kernel until the end. Answers <P, C>.
+template <real T>
+T iterate(sinkhorn_problem<T> const& problem, matrix_view<T, host_memory> plan) {
+  index_t const rows = problem.rows, columns = problem.columns;
+  index_t const iterations = problem.p.iterations;
+  for (index_t i = 0; i < rows; ++i)
+    for (index_t j = 0; j < columns; ++j) plan(i, j) = problem.kernel(i, j);
+  for (index_t r = 1; r <= iterations; ++r) {
+    for (index_t i = 0; i < rows; ++i)
+      problem.u(r, i) = scaling_for(
+          problem.logarithmic, problem.a(i), columns, [&](index_t j) { return plan(i, j); },
+          [&](index_t j) { return problem.v_before(r, j); });
+    for (index_t j = 0; j < columns; ++j)
+      problem.v(r, j) = scaling_for(
+          problem.logarithmic, problem.b_of(j), rows, [&](index_t i) { return plan(i, j); },
+          [&](index_t i) { return problem.u(r, i); });
+  }
+  wide_t<T> distance(0);
+  for (index_t i = 0; i < rows; ++i)
+    for (index_t j = 0; j < columns; ++j) {
+      plan(i, j) = problem.entry(problem.u(iterations, i), plan(i, j), problem.v(iterations, j));
+      distance += T(plan(i, j) * problem.cost(i, j));
+    }
+  return T(distance);
+}
+
 template <real T>
 status run(scalar, sinkhorn<T, host_memory> const& p, workspace<host_memory>) {
   for (index_t b = 0; b < p.batch.problems(); ++b) {
     bool logarithmic = false;
-    if (status const s = choose_domain(p, b, logarithmic); !s.ok()) return s;
+    T const largest = largest_magnitude<T>(p.batch.of(p.cost, b));
+    if (status const s = choose_domain(p, b, largest, logarithmic); !s.ok()) return s;
     p.history.logarithmic(b) = logarithmic;
-    sinkhorn_problem<T> const problem{p, b};
-    auto const plan = p.batch.of(p.plan, b);  // holds the kernel until the last step
-    for (index_t i = 0; i < problem.rows; ++i)
-      for (index_t j = 0; j < problem.columns; ++j) plan(i, j) = problem.kernel(i, j);
-    for (index_t r = 1; r <= p.iterations; ++r) {
-      for (index_t i = 0; i < problem.rows; ++i)
-        problem.u(r, i) = scaling_for(
-            logarithmic, problem.a(i), problem.columns, [&](index_t j) { return plan(i, j); },
-            [&](index_t j) { return problem.v_before(r, j); });
-      for (index_t j = 0; j < problem.columns; ++j)
-        problem.v(r, j) = scaling_for(
-            logarithmic, problem.b_of(j), problem.rows, [&](index_t i) { return plan(i, j); },
-            [&](index_t i) { return problem.u(r, i); });
-    }
-    wide_t<T> distance(0);
-    for (index_t i = 0; i < problem.rows; ++i)
-      for (index_t j = 0; j < problem.columns; ++j) {
-        plan(i, j) =
-            problem.entry(problem.u(p.iterations, i), plan(i, j), problem.v(p.iterations, j));
-        distance += T(plan(i, j) * problem.cost(i, j));
-      }
-    p.distance(b) = T(distance);
+    p.distance(b) = iterate(sinkhorn_problem<T>{p, b}, p.batch.of(p.plan, b));
   }
   return {};
 }
@@ -134,63 +151,66 @@ std::size_t scratch_size(scalar, sinkhorn_gradient<T, host_memory> const& p) {
   return space.bytes();
 }
 
+/// The unrolled gradient of one problem; `gradient` holds the kernel until the end.
+template <real T>
+void differentiate(sinkhorn_problem<T> const& problem, sinkhorn_adjoints<T> const& all,
+                   matrix_view<T, host_memory> gradient) {
+  index_t const rows = problem.rows, columns = problem.columns;
+  index_t const iterations = problem.p.iterations;
+  auto const x = [&](index_t r, index_t j) -> T& { return all.x(r - 1, problem.column_first + j); };
+  auto const y = [&](index_t r, index_t i) -> T& { return all.y(r - 1, problem.row_first + i); };
+  auto const alpha = [&](index_t i) -> T& { return all.alpha(problem.row_first + i); };
+  auto const beta = [&](index_t j) -> T& { return all.beta(problem.column_first + j); };
+  auto const share = [](T const& adjoint, T const& marginal) {
+    return marginal > T(0) ? T(adjoint / marginal) : T(0);
+  };
+  for (index_t i = 0; i < rows; ++i)
+    for (index_t j = 0; j < columns; ++j) gradient(i, j) = problem.kernel(i, j);
+  auto const after = [&](index_t r, index_t i, index_t j) {  // P(r, r)
+    return problem.entry(problem.u(r, i), gradient(i, j), problem.v(r, j));
+  };
+  auto const between = [&](index_t r, index_t i, index_t j) {  // P(r, r - 1)
+    return problem.entry(problem.u(r, i), gradient(i, j), problem.v_before(r, j));
+  };
+
+  for (index_t i = 0; i < rows; ++i) alpha(i) = T(0);
+  for (index_t j = 0; j < columns; ++j) beta(j) = T(0);
+  for (index_t i = 0; i < rows; ++i)
+    for (index_t j = 0; j < columns; ++j) {
+      T const moved = after(iterations, i, j) * problem.cost(i, j);
+      alpha(i) += moved;
+      beta(j) += moved;
+    }
+  for (index_t r = iterations; r >= 1; --r) {
+    for (index_t j = 0; j < columns; ++j) x(r, j) = share(beta(j), problem.b_of(j));
+    for (index_t i = 0; i < rows; ++i) {
+      wide_t<T> sum(alpha(i));
+      for (index_t j = 0; j < columns; ++j) sum -= T(after(r, i, j) * x(r, j));
+      y(r, i) = share(T(sum), problem.a(i));
+      alpha(i) = T(0);
+    }
+    for (index_t j = 0; j < columns; ++j) {
+      wide_t<T> sum(0);
+      for (index_t i = 0; i < rows; ++i) sum -= T(between(r, i, j) * y(r, i));
+      beta(j) = T(sum);
+    }
+  }
+  for (index_t i = 0; i < rows; ++i)
+    for (index_t j = 0; j < columns; ++j) {
+      T const mass = after(iterations, i, j);
+      wide_t<T> exponent_adjoint(T(mass * problem.cost(i, j)));
+      for (index_t r = 1; r <= iterations; ++r)
+        exponent_adjoint -= T(after(r, i, j) * x(r, j) + between(r, i, j) * y(r, i));
+      gradient(i, j) = T(mass - T(exponent_adjoint) / problem.p.epsilon);
+    }
+}
+
 template <real T>
 status run(scalar, sinkhorn_gradient<T, host_memory> const& p, workspace<host_memory> scratch) {
   arena<host_memory> space(scratch);
   sinkhorn_adjoints<T> const all(p.of, space);
-  index_t const iterations = p.of.iterations;
-  for (index_t b = 0; b < p.of.batch.problems(); ++b) {
-    sinkhorn_problem<T> const problem{p.of, b};
-    index_t const rows = problem.rows, columns = problem.columns;
-    auto const share = [](T const& adjoint, T const& marginal) {
-      return marginal > T(0) ? T(adjoint / marginal) : T(0);
-    };
-    auto const x = [&](index_t r, index_t j) -> T& { return all.x(r - 1, problem.column_first + j); };
-    auto const y = [&](index_t r, index_t i) -> T& { return all.y(r - 1, problem.row_first + i); };
-    auto const alpha = [&](index_t i) -> T& { return all.alpha(problem.row_first + i); };
-    auto const beta = [&](index_t j) -> T& { return all.beta(problem.column_first + j); };
-    auto const gradient = p.of.batch.of(p.cost_gradient, b);
-    for (index_t i = 0; i < rows; ++i)  // holds the kernel until the last step
-      for (index_t j = 0; j < columns; ++j) gradient(i, j) = problem.kernel(i, j);
-    /// P(r, r) and P(r, r - 1)
-    auto const after = [&](index_t r, index_t i, index_t j) {
-      return problem.entry(problem.u(r, i), gradient(i, j), problem.v(r, j));
-    };
-    auto const between = [&](index_t r, index_t i, index_t j) {
-      return problem.entry(problem.u(r, i), gradient(i, j), problem.v_before(r, j));
-    };
-
-    for (index_t i = 0; i < rows; ++i) alpha(i) = T(0);
-    for (index_t j = 0; j < columns; ++j) beta(j) = T(0);
-    for (index_t i = 0; i < rows; ++i)
-      for (index_t j = 0; j < columns; ++j) {
-        T const moved = after(iterations, i, j) * problem.cost(i, j);
-        alpha(i) += moved;
-        beta(j) += moved;
-      }
-    for (index_t r = iterations; r >= 1; --r) {
-      for (index_t j = 0; j < columns; ++j) x(r, j) = share(beta(j), problem.b_of(j));
-      for (index_t i = 0; i < rows; ++i) {
-        wide_t<T> sum(alpha(i));
-        for (index_t j = 0; j < columns; ++j) sum -= T(after(r, i, j) * x(r, j));
-        y(r, i) = share(T(sum), problem.a(i));
-        alpha(i) = T(0);
-      }
-      for (index_t j = 0; j < columns; ++j) {
-        wide_t<T> sum(0);
-        for (index_t i = 0; i < rows; ++i) sum -= T(between(r, i, j) * y(r, i));
-        beta(j) = T(sum);
-      }
-    }
-    for (index_t i = 0; i < rows; ++i)
-      for (index_t j = 0; j < columns; ++j) {
-        T const mass = after(iterations, i, j);
-        wide_t<T> exponent_adjoint(T(mass * problem.cost(i, j)));
-        for (index_t r = 1; r <= iterations; ++r)
-          exponent_adjoint -= T(after(r, i, j) * x(r, j) + between(r, i, j) * y(r, i));
-        gradient(i, j) = T(mass - T(exponent_adjoint) / p.of.epsilon);
-      }
-  }
+  for (index_t b = 0; b < p.of.batch.problems(); ++b)
+    differentiate(sinkhorn_problem<T>{p.of, b}, all, p.of.batch.of(p.cost_gradient, b));
   return {};
 }
 }  // namespace mlot::on

@@ -1,0 +1,12 @@
+#pragma once
+#include <xsimd/xsimd.hpp>
+
+#include "mlot/scalar/device.hpp"
+namespace mlot::on {
+/// xsimd lanes within a row, OpenMP threads over rows and sequences where it is compiled in.
+/// Derives from scalar, so a primitive without a simd version runs the scalar one. Arch is in the
+/// type, so code built for two instruction sets never shares a kernel symbol. Same bits for any
+/// number of threads: work is cut and summed in an order that does not depend on them.
+template <class Arch = xsimd::default_arch>
+struct simd : scalar {};
+}  // namespace mlot::on

@@ -1,0 +1,92 @@
+#pragma once
+#include <xsimd/xsimd.hpp>
+
+#include "mlot/core/scalar.hpp"
+#include "mlot/core/status.hpp"
+/// What the kernels need of xsimd. Names that differ between its releases live here and nowhere
+/// else; so do the last lanes of a row.
+namespace mlot::on {
+/// A scalar that has lanes on this architecture.
+template <class T>
+concept has_lanes = std::same_as<T, float> || std::same_as<T, double>;
+
+template <class T, class Arch>
+using lanes_of = xsimd::batch<T, Arch>;
+
+/// Folds the lanes in halves: the same order on every architecture of one width. (xsimd names this
+/// differently from release to release, and gcc 12 warns inside its AVX-512 version.)
+template <class Batch, class Fold>
+typename Batch::value_type fold_lanes(Batch const& x, Fold fold) {
+  alignas(64) typename Batch::value_type lane[Batch::size];
+  x.store_aligned(lane);
+  for (std::size_t half = Batch::size / 2; half > 0; half /= 2)
+    for (std::size_t l = 0; l < half; ++l) lane[l] = fold(lane[l], lane[l + half]);
+  return lane[0];
+}
+template <class Batch>
+typename Batch::value_type lane_sum(Batch const& x) {
+  return fold_lanes(x, [](auto a, auto b) { return a + b; });
+}
+template <class Batch>
+typename Batch::value_type lane_max(Batch const& x) {
+  return fold_lanes(x, [](auto a, auto b) { return a < b ? b : a; });
+}
+
+/// Which lanes of a batch lie within the row: all, or the first `count`. The last lanes of a row
+/// run through the same instructions as the others, so equal elements give equal bits wherever
+/// they lie: a tie between two columns stays a tie.
+struct all_lanes {};
+struct first_lanes {
+  index_t count;
+};
+
+/// Calls body(offset, which) for a row of `size` elements, batch by batch.
+template <class Batch, class Body>
+inline void for_lanes(index_t size, Body body) {
+  constexpr index_t width = index_t(Batch::size);
+  index_t j = 0;
+  for (; j + width <= size; j += width) body(j, all_lanes{});
+  if (j < size) body(j, first_lanes{size - j});
+}
+
+/// Loads stored values as lanes of arithmetic type; lanes outside the row hold `fill`.
+template <class Batch, storage S>
+inline Batch load_lanes(S const* from, all_lanes, typename Batch::value_type = 0) {
+  using T = typename Batch::value_type;
+  if constexpr (std::same_as<S, T>) {
+    return Batch::load_unaligned(from);
+  } else {
+    alignas(64) T lane[Batch::size];
+    for (std::size_t l = 0; l < Batch::size; ++l) lane[l] = load_as<T>(from[l]);
+    return Batch::load_aligned(lane);
+  }
+}
+template <class Batch, storage S>
+inline Batch load_lanes(S const* from, first_lanes which, typename Batch::value_type fill = 0) {
+  using T = typename Batch::value_type;
+  alignas(64) T lane[Batch::size];
+  for (std::size_t l = 0; l < Batch::size; ++l)
+    lane[l] = index_t(l) < which.count ? load_as<T>(from[l]) : fill;
+  return Batch::load_aligned(lane);
+}
+
+/// Stores lanes as values of S, rounded to nearest; lanes outside the row are not touched.
+template <class Batch, storage S>
+inline void store_lanes(S* to, Batch const& x, all_lanes) {
+  using T = typename Batch::value_type;
+  if constexpr (std::same_as<S, T>) {
+    x.store_unaligned(to);
+  } else {
+    alignas(64) T lane[Batch::size];
+    x.store_aligned(lane);
+    for (std::size_t l = 0; l < Batch::size; ++l) to[l] = store_as<S>(lane[l]);
+  }
+}
+template <class Batch, storage S>
+inline void store_lanes(S* to, Batch const& x, first_lanes which) {
+  using T = typename Batch::value_type;
+  alignas(64) T lane[Batch::size];
+  x.store_aligned(lane);
+  for (index_t l = 0; l < which.count; ++l) to[l] = store_as<S>(lane[l]);
+}
+}  // namespace mlot::on
