@@ -11,7 +11,7 @@ struct token_rows {
   using memory = Memory;
   vector_view<index_t const, Memory> offset{};  ///< (B + 1) from 0 to tokens(), never falling
   vector_view<index_t const, Memory> row{};     ///< (tokens)
-  index_t longest = 0;                        ///< tokens of the longest sequence
+  index_t longest = 0;                          ///< tokens of the longest sequence
 
   MLOT_HOST_DEVICE constexpr index_t sequences() const {
     return offset.size > 0 ? offset.size - 1 : 0;
@@ -33,11 +33,12 @@ struct token_rows {
       all.that(offset(0) == 0, fault::shape, argument, double(offset(0)), "offsets from 0");
       index_t most = 0;
       for (index_t b = 0; b < sequences(); ++b) {
-        all.that(count(b) >= 0, fault::shape, argument, double(count(b)), "offsets that never fall");
+        all.that(count(b) >= 0, fault::shape, argument, double(count(b)),
+                 "offsets that never fall");
         most = count(b) > most ? count(b) : most;
       }
-      all.that(offset(sequences()) == tokens(), fault::shape, argument,
-               double(offset(sequences())), "a last offset equal to the number of tokens");
+      all.that(offset(sequences()) == tokens(), fault::shape, argument, double(offset(sequences())),
+               "a last offset equal to the number of tokens");
       all.that(most == longest, fault::shape, argument, double(longest),
                "`longest` equal to the longest sequence");
       index_t last = -1;

@@ -37,8 +37,8 @@ class owned_token_rows {
     return rows_from_offsets(offset, storage(offset.size, last), view_);
   }
   status from_labels(host::matrix<index_t const> labels, index_t ignore_index = -100) {
-    return rows_from_labels(labels, ignore_index,
-                            storage(labels.rows, labels.rows * labels.cols), view_);
+    return rows_from_labels(labels, ignore_index, storage(labels.rows, labels.rows * labels.cols),
+                            view_);
   }
 
  private:

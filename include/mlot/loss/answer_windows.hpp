@@ -61,10 +61,8 @@ inline status pairs_from_windows(host::matrix<index_t const> teacher_labels, boo
   index_t pairs = 0;
   offset(0) = 0;
   for (index_t b = 0; b < sequences; ++b) {
-    index_t const t =
-        answer_window_of(teacher_labels.row(b), ignore_index, skip_teacher_end).size;
-    index_t const s =
-        answer_window_of(student_labels.row(b), ignore_index, skip_student_end).size;
+    index_t const t = answer_window_of(teacher_labels.row(b), ignore_index, skip_teacher_end).size;
+    index_t const s = answer_window_of(student_labels.row(b), ignore_index, skip_student_end).size;
     for (index_t i = 0; i < t && i < s; ++i, ++pairs) {
       if (pairs >= teacher.size || pairs >= student.size)
         return {fault::shape, "pairs_from_windows.student", "at least one element a pair",

@@ -1,62 +1,18 @@
 #pragma once
+#include <algorithm>
+
 #include "mlot/core/pipeline.hpp"
+#include "mlot/loss/multi_level_options.hpp"
+#include "mlot/loss/ranked_model.hpp"
 #include "mlot/primitive/aligned_terms.hpp"
-#include "mlot/primitive/column_probabilities.hpp"
 #include "mlot/primitive/cross_entropy.hpp"
-#include "mlot/primitive/gather_columns.hpp"
 #include "mlot/primitive/logit_gradient.hpp"
 #include "mlot/primitive/pairwise_cost.hpp"
+#include "mlot/primitive/problem_copy.hpp"
 #include "mlot/primitive/sequence_totals.hpp"
 #include "mlot/primitive/sinkhorn.hpp"
-#include "mlot/primitive/top_columns.hpp"
-#include "mlot/primitive/vocabulary_mass.hpp"
+#include "mlot/primitive/table_product.hpp"
 namespace mlot {
-/// Where a sequence's columns come from.
-enum class column_matching {
-  rank,  ///< either side's own ids of largest mass, rank by rank
-  given  ///< the caller's columns
-};
-/// Which columns the transport cost compares.
-enum class transport_ranking {
-  shared,  ///< those chosen at `temperature`
-  own      ///< ranked again at `transport_temperature`
-};
-/// What the gradient of the Sinkhorn distance holds constant.
-enum class sinkhorn_derivative {
-  unrolled,      ///< nothing: the exact derivative of the N iterations
-  plan_constant  ///< the transport plan: dSD/dC = P, cheaper and biased
-};
-/// What the loss and its terms are divided by.
-enum class reduction {
-  sum,             ///< 1: the paper
-  mean_per_token,  ///< the student's tokens in this call
-  divisor          ///< a number of the caller's: tokens of all calls under gradient accumulation
-};
-/// Places in multi_level::terms.
-namespace multi_level_term {
-enum : index_t { cross_entropy, absolute_difference, logarithmic, sinkhorn, total, count };
-}
-
-/// Options of the loss; the defaults are the paper's.
-template <real T>
-struct multi_level_options {
-  index_t k = 50;               ///< columns kept of either vocabulary, at least 1
-  T temperature = T(1);         ///< tau of HAD, SL and the ranking, above 0
-  T teacher_temperature = T(0);  ///< the teacher's tau; 0: the same
-  T transport_temperature = T(2);  ///< tau_sd of the transport cost, above 0
-  T epsilon = T(0.1);              ///< the paper's lambda, in units of cost, above 0
-  index_t iterations = 20;         ///< N, at least 1
-  T alpha = T(0.15);               ///< weight of the distillation terms against cross-entropy
-  T beta = T(0.1);                 ///< weight of SL within them
-  T gamma = T(0.1);                ///< weight of SD within them
-  column_matching matching = column_matching::rank;
-  transport_ranking ranking = transport_ranking::shared;
-  sinkhorn_derivative derivative = sinkhorn_derivative::unrolled;
-  sinkhorn_domain domain = sinkhorn_domain::automatic;
-  reduction reduce = reduction::sum;
-  T divisor = T(1);  ///< for reduction::divisor, above 0
-};
-
 /// MultiLevelOT: cross-entropy and three optimal-transport terms between a teacher and a student
 /// with different tokenizers, for a ragged batch in one call, with the analytic gradient.
 ///
@@ -86,7 +42,7 @@ struct multi_level {
   multi_level_options<T> options{};
   T upstream = T(1);  ///< factor of the gradient: dObjective / dL, loss scaling
 
-  vector_view<T, Memory> terms{};           ///< (5) written, see multi_level_term
+  vector_view<T, Memory> terms{};            ///< (5) written, see multi_level_term
   matrix_view<Gradient, Memory> gradient{};  ///< (student rows, n) dL/dz; no memory: forward only
   /// (B, width()) the columns compared. Written under matching rank where memory is given; read
   /// under matching given. The transport_ pair only matters under transport_ranking::own.
@@ -107,8 +63,7 @@ struct multi_level {
     return T(double(student_tokens.tokens()));
   }
   constexpr T teacher_temperature() const {
-    return options.teacher_temperature == T(0) ? options.temperature
-                                               : options.teacher_temperature;
+    return options.teacher_temperature == T(0) ? options.temperature : options.teacher_temperature;
   }
   constexpr bool has_labels() const { return !labels.label.empty(); }
 
@@ -142,7 +97,8 @@ constexpr status multi_level<T, Teacher, Student, Gradient, Memory>::check() con
       .vector("multi_level.terms", terms, multi_level_term::count, "5 elements")
       .optional("multi_level.gradient", gradient, student_logits.rows, student_logits.cols,
                 "the shape of student_logits")
-      .optional("multi_level.sequence_terms", sequence_terms, b, 4, "one row a sequence, 4 columns");
+      .optional("multi_level.sequence_terms", sequence_terms, b, 4,
+                "one row a sequence, 4 columns");
   if (plan.data != nullptr)
     all.at_least("multi_level.plan", plan, teacher_tokens.tokens(), student_tokens.longest,
                  "one row a teacher token, student_tokens.longest columns");
@@ -161,78 +117,66 @@ constexpr status multi_level<T, Teacher, Student, Gradient, Memory>::check() con
 }
 
 namespace detail {
-/// One model's way from logits to tables of probabilities.
-template <class Device, real T, storage S>
-struct ranked_model {
+/// Cost, iterations and, for a gradient, the way back: SD into `distance` (B) and
+/// weight dSD / dlog s' into `log_gradient` (student tokens, K). U is the arithmetic in between.
+template <real U, class Device, real T, storage Teacher, storage Student, storage Gradient>
+void transport_steps(
+    pipeline<Device>& steps,
+    multi_level<T, Teacher, Student, Gradient, typename Device::memory> const& loss,
+    ranked_model<Device, T, Teacher> const& teacher,
+    ranked_model<Device, T, Student> const& student,
+    vector_view<T, typename Device::memory> distance, T const& weight,
+    matrix_view<T, typename Device::memory> log_gradient) {
   using memory = typename Device::memory;
-  matrix_view<S const, memory> logits{};
-  token_rows<memory> tokens{};
-  char const* argument;  ///< name of `logits` in the loss
-  T temperature, transport_temperature;
-  bool needs_log;         ///< log-probabilities, too
-  bool needs_unit;        ///< the partition at temperature 1, too
-  matrix_view<index_t, memory> ids{}, transport_ids{};  ///< (B, K)
-
-  vector_view<T, memory> maximum{}, partition{}, transport_partition{}, unit_partition{};
-  matrix_view<T, memory> mass{}, transport_mass{};
-  matrix_view<T, memory> table{}, log_table{}, transport_table{};  ///< (tokens, K)
-
-  void sum_vocabulary(pipeline<Device>& steps, bool ranks, bool ranks_transport) {
-    index_t const n = tokens.tokens();
-    vocabulary_mass<T, S, memory> sums{.logits = logits, .tokens = tokens};
-    sums.maximum = maximum = steps.template vector<T>(n);
-    sums.temperatures = 0;
-    auto const at = [&](T const& tau) {
-      for (int c = 0; c < sums.temperatures; ++c)
-        if (sums.at[c].temperature.one == tau) return c;
-      int const c = sums.temperatures++;
-      sums.at[c].temperature = {tau};
-      sums.at[c].partition = steps.template vector<T>(n);
-      return c;
-    };
-    auto const with_mass = [&](int c) {
-      if (sums.at[c].mass.data == nullptr)
-        sums.at[c].mass = steps.template matrix<T>(tokens.sequences(), logits.cols);
-      return sums.at[c].mass;
-    };
-    int const ranking = at(temperature), transport = at(transport_temperature);
-    if (ranks) mass = with_mass(ranking);
-    if (ranks_transport) transport_mass = with_mass(transport);
-    partition = sums.at[ranking].partition;
-    transport_partition = sums.at[transport].partition;
-    if (needs_unit) unit_partition = sums.at[at(T(1))].partition;
-    steps.step(sums, argument);
-  }
-
-  void gather(pipeline<Device>& steps) {
-    index_t const n = tokens.tokens(), width = ids.cols;
-    bool const own = transport_ids.data != ids.data;
-    auto const columns = [&](matrix_view<index_t, memory> of, char const* name) {
-      gather_columns<T, S, memory> const picked{.logits = logits,
-                                                .tokens = tokens,
-                                                .ids = of,
-                                                .table = steps.template matrix<T>(n, width)};
-      steps.step(picked, name);
-      return picked.table;
-    };
-    auto const picked = columns(ids, "multi_level.columns");
-    table = steps.template matrix<T>(n, width);
-    if (needs_log) log_table = steps.template matrix<T>(n, width);
-    steps.step(column_probabilities<T, memory>{.logits = picked,
-                                               .maximum = maximum,
-                                               .partition = partition,
-                                               .temperature = temperature,
-                                               .probability = table,
-                                               .log_probability = log_table});
-    transport_table = steps.template matrix<T>(n, width);
-    steps.step(column_probabilities<T, memory>{
-        .logits = own ? columns(transport_ids, "multi_level.transport_columns") : picked,
-        .maximum = maximum,
-        .partition = transport_partition,
-        .temperature = transport_temperature,
-        .probability = transport_table});
-  }
-};
+  auto const& o = loss.options;
+  index_t const rows = loss.teacher_tokens.tokens(), columns = loss.student_tokens.tokens();
+  index_t const longest = loss.student_tokens.longest;
+  auto const new_matrix = [&] { return steps.template matrix<U>(rows, longest); };
+  pairwise_cost<U, memory> const pairwise{.teacher = teacher.template transport_table<U>(steps),
+                                          .student = student.template transport_table<U>(steps),
+                                          .batch = {.row_offset = loss.teacher_tokens.offset,
+                                                    .column_offset = loss.student_tokens.offset,
+                                                    .rows = rows,
+                                                    .columns = columns,
+                                                    .longest_row = longest},
+                                          .cost = new_matrix()};
+  bool const backward = loss.gradient.data != nullptr;
+  bool const unrolls = backward && o.derivative == sinkhorn_derivative::unrolled;
+  index_t const kept = unrolls ? o.iterations : 1;
+  sinkhorn<U, memory> const transport{
+      .batch = pairwise.batch,
+      .cost = pairwise.cost,
+      .epsilon = U(o.epsilon),
+      .iterations = o.iterations,
+      .domain = o.domain,
+      .history = {.row_scaling = steps.template matrix<U>(kept, rows),
+                  .column_scaling = steps.template matrix<U>(kept, columns),
+                  .logarithmic = steps.template vector<index_t>(loss.sequences())},
+      .plan = new_matrix(),
+      .distance = steps.template vector<U>(loss.sequences())};
+  steps.step(pairwise);
+  steps.step(transport);
+  auto const column = [](auto v) {
+    return matrix_view<std::remove_pointer_t<decltype(v.data)>, memory>{v.data, v.size, 1,
+                                                                        v.stride};
+  };
+  steps.step(
+      table_product<T, memory, U>{.left = column(transport.distance), .out = column(distance)});
+  if (loss.plan.data != nullptr)
+    steps.step(problem_copy<T, memory, U>{
+        .batch = pairwise.batch, .from = transport.plan, .to = loss.plan});
+  if (!backward) return;
+  if (unrolls)  // in the memory of the plan, which is no longer needed
+    steps.step(sinkhorn_gradient<U, memory>{.of = transport, .cost_gradient = transport.plan});
+  pairwise_cost_gradient<U, memory> const back{
+      .of = pairwise,
+      .upstream = transport.plan,
+      .weight = U(weight),
+      .student_gradient = steps.template matrix<U>(columns, loss.width())};
+  steps.step(back);
+  steps.step(table_product<T, memory, U>{
+      .left = pairwise.student, .right = back.student_gradient, .out = log_gradient});
+}
 
 template <class Device, real T, storage Teacher, storage Student, storage Gradient>
 void list_steps(pipeline<Device>& steps,
@@ -240,55 +184,47 @@ void list_steps(pipeline<Device>& steps,
   using memory = typename Device::memory;
   auto const& o = loss.options;
   index_t const sequences = loss.sequences(), width = loss.width();
-  index_t const teacher_tokens = loss.teacher_tokens.tokens();
-  index_t const student_tokens = loss.student_tokens.tokens();
   bool const ranks = o.matching == column_matching::rank;
-  bool const own = o.ranking == transport_ranking::own;
+  bool const own = o.ranking == transport_ranking::own, backward = loss.gradient.data != nullptr;
   auto const lent = [&](matrix_view<index_t, memory> ids) {
     return ids.data != nullptr ? ids : steps.template matrix<index_t>(sequences, width);
   };
 
-  ranked_model<Device, T, Teacher> teacher{
-      .logits = loss.teacher_logits,
-      .tokens = loss.teacher_tokens,
-      .argument = "multi_level.teacher_logits",
-      .temperature = loss.teacher_temperature(),
-      .transport_temperature = o.transport_temperature,
-      .needs_log = false,
-      .needs_unit = false,
-      .ids = lent(loss.teacher_columns),
-      .transport_ids = {}};
-  ranked_model<Device, T, Student> student{
-      .logits = loss.student_logits,
-      .tokens = loss.student_tokens,
-      .argument = "multi_level.student_logits",
-      .temperature = o.temperature,
-      .transport_temperature = o.transport_temperature,
-      .needs_log = true,
-      .needs_unit = loss.has_labels(),
-      .ids = lent(loss.student_columns),
-      .transport_ids = {}};
+  // From logits to tables. Faults in data end in the first two steps, before anything is written.
+  ranked_model<Device, T, Teacher> teacher{.logits = loss.teacher_logits,
+                                           .tokens = loss.teacher_tokens,
+                                           .temperature = loss.teacher_temperature(),
+                                           .transport_temperature = o.transport_temperature,
+                                           .ids = lent(loss.teacher_columns),
+                                           .transport_ids = {}};
+  ranked_model<Device, T, Student> student{.logits = loss.student_logits,
+                                           .tokens = loss.student_tokens,
+                                           .temperature = o.temperature,
+                                           .transport_temperature = o.transport_temperature,
+                                           .ids = lent(loss.student_columns),
+                                           .transport_ids = {}};
   teacher.transport_ids = own ? lent(loss.teacher_transport_columns) : teacher.ids;
   student.transport_ids = own ? lent(loss.student_transport_columns) : student.ids;
-  teacher.sum_vocabulary(steps, ranks, ranks && own);
-  student.sum_vocabulary(steps, ranks, ranks && own);  // faults in data end here
-  if (ranks) {
-    steps.step(top_columns<T, memory>{.mass = teacher.mass, .ids = teacher.ids});
-    steps.step(top_columns<T, memory>{.mass = student.mass, .ids = student.ids});
-    if (own) {
-      steps.step(
-          top_columns<T, memory>{.mass = teacher.transport_mass, .ids = teacher.transport_ids});
-      steps.step(
-          top_columns<T, memory>{.mass = student.transport_mass, .ids = student.transport_ids});
-    }
-  }
-  teacher.gather(steps);
-  student.gather(steps);
+  teacher.sum_vocabulary(steps, "multi_level.teacher_logits", ranks, ranks && own, false);
+  student.sum_vocabulary(steps, "multi_level.student_logits", ranks, ranks && own,
+                         loss.has_labels());
+  if (ranks) teacher.rank(steps, own);
+  if (ranks) student.rank(steps, own);
+  teacher.gather(steps, "multi_level.teacher_columns", own, false);
+  student.gather(steps, "multi_level.student_columns", own, true);
 
-  // Forward.
-  auto const terms = loss.sequence_terms.data != nullptr
-                         ? loss.sequence_terms
-                         : steps.template matrix<T>(sequences, 4);
+  // The terms, with the gradients of the tables.
+  T const share = T(1) / loss.divisor();
+  T const scale = T(share * loss.upstream), distillation = T(scale * o.alpha);
+  auto const terms = loss.sequence_terms.data != nullptr ? loss.sequence_terms
+                                                         : steps.template matrix<T>(sequences, 4);
+  steps.step(cross_entropy<T, Student, memory>{
+      .logits = loss.student_logits,
+      .tokens = loss.student_tokens,
+      .labels = loss.labels,
+      .maximum = student.maximum,
+      .partition = loss.has_labels() ? student.unit_partition : student.partition,
+      .out = terms.column(multi_level_term::cross_entropy)});
   aligned_terms<T, memory> const aligned{
       .teacher = teacher.table,
       .student = student.table,
@@ -298,73 +234,35 @@ void list_steps(pipeline<Device>& steps,
       .pairs = loss.pairs,
       .holistic_difference = terms.column(multi_level_term::absolute_difference),
       .sequential_logarithm = terms.column(multi_level_term::logarithmic)};
-  pairwise_cost<T, memory> const pairwise{
-      .teacher = teacher.transport_table,
-      .student = student.transport_table,
-      .batch = {.row_offset = loss.teacher_tokens.offset,
-                .column_offset = loss.student_tokens.offset,
-                .rows = teacher_tokens,
-                .columns = student_tokens,
-                .longest_row = loss.student_tokens.longest},
-      .cost = steps.template matrix<T>(teacher_tokens, loss.student_tokens.longest)};
-  bool const unrolls = loss.gradient.data != nullptr && o.derivative == sinkhorn_derivative::unrolled;
-  index_t const kept = unrolls ? o.iterations : 1;
-  sinkhorn<T, memory> const transport{
-      .batch = pairwise.batch,
-      .cost = pairwise.cost,
-      .epsilon = o.epsilon,
-      .iterations = o.iterations,
-      .domain = o.domain,
-      .history = {.row_scaling = steps.template matrix<T>(kept, teacher_tokens),
-                  .column_scaling = steps.template matrix<T>(kept, student_tokens),
-                  .logarithmic = steps.template vector<index_t>(sequences)},
-      .plan = loss.plan.data != nullptr
-                  ? loss.plan
-                  : steps.template matrix<T>(teacher_tokens, loss.student_tokens.longest),
-      .distance = terms.column(multi_level_term::sinkhorn)};
-  cross_entropy<T, Student, memory> const labelled{
-      .logits = loss.student_logits,
-      .tokens = loss.student_tokens,
-      .labels = loss.labels,
-      .maximum = student.maximum,
-      .partition = loss.has_labels() ? student.unit_partition : student.partition,
-      .out = terms.column(multi_level_term::cross_entropy)};
   steps.step(aligned);
-  steps.step(pairwise);
-  steps.step(transport);
-  steps.step(labelled);
-  T const share = T(1) / loss.divisor();
+  auto const student_table = [&] {
+    return backward ? steps.template matrix<T>(loss.student_tokens.tokens(), width)
+                    : matrix_view<T, memory>{};
+  };
+  auto const transport_gradient = student_table();
+  auto const transport = [&]<real U>(std::type_identity<U>) {
+    transport_steps<U>(steps, loss, teacher, student, terms.column(multi_level_term::sinkhorn),
+                       T(distillation * o.gamma), transport_gradient);
+  };
+  // Costs of probability rows reach 2. Where exp(-2 / epsilon) leaves the range of scalings in T,
+  // float would also lose the plan to the rounding of cost / epsilon: the wider type does neither.
+  if (as_double(T(T(2) / o.epsilon)) > sinkhorn<T, memory>::safe_exponent())
+    transport(std::type_identity<wide_t<T>>{});
+  else
+    transport(std::type_identity<T>{});
   steps.step(sequence_totals<T, memory>{
       .terms = terms,
       .weight = {share, share, share, share},
       .total_weight = {T(1), o.alpha, T(o.alpha * o.beta), T(o.alpha * o.gamma)},
       .out = loss.terms});
-  if (loss.gradient.data == nullptr) return;
+  if (!backward) return;
 
-  // Backward, the same chain upwards.
-  T const scale = T(share * loss.upstream), distillation = T(scale * o.alpha);
-  aligned_terms_gradient<T, memory> const aligned_back{
-      .of = aligned,
-      .difference_weight = distillation,
-      .logarithm_weight = T(distillation * o.beta),
-      .table_gradient = steps.template matrix<T>(student_tokens, width),
-      .log_gradient = steps.template matrix<T>(student_tokens, width)};
+  aligned_terms_gradient<T, memory> const aligned_back{.of = aligned,
+                                                       .difference_weight = distillation,
+                                                       .logarithm_weight = T(distillation * o.beta),
+                                                       .table_gradient = student_table(),
+                                                       .log_gradient = student_table()};
   steps.step(aligned_back);
-  matrix_view<T const, memory> cost_gradient = transport.plan;
-  if (unrolls) {
-    // The plan's memory serves again, unless the caller keeps the plan.
-    auto const out = loss.plan.data == nullptr
-                         ? transport.plan
-                         : steps.template matrix<T>(teacher_tokens, loss.student_tokens.longest);
-    steps.step(sinkhorn_gradient<T, memory>{.of = transport, .cost_gradient = out});
-    cost_gradient = out;
-  }
-  pairwise_cost_gradient<T, memory> const pairwise_back{
-      .of = pairwise,
-      .upstream = cost_gradient,
-      .weight = T(distillation * o.gamma),
-      .student_gradient = steps.template matrix<T>(student_tokens, width)};
-  steps.step(pairwise_back);
   steps.step(logit_gradient<T, Student, Gradient, memory>{
       .logits = loss.student_logits,
       .tokens = loss.student_tokens,
@@ -378,9 +276,7 @@ void list_steps(pipeline<Device>& steps,
                   {.temperature = o.transport_temperature,
                    .partition = student.transport_partition,
                    .ids = student.transport_ids,
-                   .probability = student.transport_table,
-                   .table_gradient = pairwise_back.student_gradient,
-                   .log_gradient = {}}},
+                   .log_gradient = transport_gradient}},
       .column_gradients = 2,
       .labels = loss.labels,
       .label_partition = student.unit_partition,

@@ -38,14 +38,14 @@ struct reference_code {
   token_rows<Memory> teacher_windows{}, student_windows{};
   token_pairs<Memory> pairs{};  ///< position by position up to the shorter window
   T teacher_temperature = T(1), student_temperature = T(1);
-  T weight = T(1);    ///< the code's distillation_weight
+  T weight = T(1);  ///< the code's distillation_weight
   T difference_weight = T(1), logarithm_weight = T(0.1), transport_weight = T(0.1);
   T upstream = T(1);  ///< factor of the gradient
 
-  vector_view<T, Memory> terms{};             ///< (5) written
-  matrix_view<Gradient, Memory> gradient{};   ///< (student rows, n) written, or no memory
+  vector_view<T, Memory> terms{};            ///< (5) written
+  matrix_view<Gradient, Memory> gradient{};  ///< (student rows, n) written, or no memory
   matrix_view<index_t, Memory> teacher_columns{}, student_columns{};  ///< (1, 50) optional
-  matrix_view<T, Memory> plan{};              ///< (B L, L) optional
+  matrix_view<T, Memory> plan{};                                      ///< (B L, L) optional
 
   constexpr status check() const {
     requirement all;
@@ -130,15 +130,16 @@ struct batch_ranked_model {
 };
 
 template <class Device, real T, storage Teacher, storage Student, storage Gradient>
-void list_steps(pipeline<Device>& steps,
-                reference_code<T, Teacher, Student, Gradient, typename Device::memory> const& loss) {
+void list_steps(
+    pipeline<Device>& steps,
+    reference_code<T, Teacher, Student, Gradient, typename Device::memory> const& loss) {
   using memory = typename Device::memory;
   using code = reference_code<T, Teacher, Student, Gradient, memory>;
   index_t const kept = code::kept_columns, sequences = loss.student_windows.sequences();
   index_t const n = loss.student_windows.tokens(), longest = loss.student_windows.longest;
-  batch_ranked_model<Device, T, Teacher> teacher(
-      steps, loss.teacher_logits, loss.teacher_windows, loss.teacher_temperature,
-      loss.teacher_columns, kept, "reference_code.teacher_logits");
+  batch_ranked_model<Device, T, Teacher> teacher(steps, loss.teacher_logits, loss.teacher_windows,
+                                                 loss.teacher_temperature, loss.teacher_columns,
+                                                 kept, "reference_code.teacher_logits");
   batch_ranked_model<Device, T, Student> student(
       steps, loss.student_logits, loss.student_windows, loss.student_temperature,
       loss.student_columns, kept, "reference_code.student_logits");  // faults in data end here
@@ -155,16 +156,15 @@ void list_steps(pipeline<Device>& steps,
       .table = teacher.table, .temperature = T(2), .probability = table()};
   table_softmax<T, memory> const student_softer{
       .table = student.table, .temperature = T(2), .probability = table()};
-  aligned_terms<T, memory> const difference{
-      .teacher = teacher.table,
-      .student = student.table,
-      .student_log = student.table,  // its SL is not used
-      .teacher_offset = loss.teacher_windows.offset,
-      .student_offset = loss.student_windows.offset,
-      .pairs = loss.pairs,
-      .mean_over_pairs = true,
-      .holistic_difference = terms.column(1),
-      .sequential_logarithm = unused};
+  aligned_terms<T, memory> const difference{.teacher = teacher.table,
+                                            .student = student.table,
+                                            .student_log = student.table,  // its SL is not used
+                                            .teacher_offset = loss.teacher_windows.offset,
+                                            .student_offset = loss.student_windows.offset,
+                                            .pairs = loss.pairs,
+                                            .mean_over_pairs = true,
+                                            .holistic_difference = terms.column(1),
+                                            .sequential_logarithm = unused};
   aligned_terms<T, memory> const swapped{
       .teacher = student_soft.probability,
       .student = student_soft.probability,  // its HAD is not used
@@ -174,15 +174,14 @@ void list_steps(pipeline<Device>& steps,
       .mean_over_pairs = true,
       .holistic_difference = unused,
       .sequential_logarithm = terms.column(2)};
-  pairwise_cost<T, memory> const pairwise{
-      .teacher = teacher_softer.probability,
-      .student = student_softer.probability,
-      .batch = {.row_offset = loss.teacher_windows.offset,
-                .column_offset = loss.student_windows.offset,
-                .rows = n,
-                .columns = n,
-                .longest_row = longest},
-      .cost = steps.template matrix<T>(n, longest)};
+  pairwise_cost<T, memory> const pairwise{.teacher = teacher_softer.probability,
+                                          .student = student_softer.probability,
+                                          .batch = {.row_offset = loss.teacher_windows.offset,
+                                                    .column_offset = loss.student_windows.offset,
+                                                    .rows = n,
+                                                    .columns = n,
+                                                    .longest_row = longest},
+                                          .cost = steps.template matrix<T>(n, longest)};
   sinkhorn<T, memory> const transport{
       .batch = pairwise.batch,
       .cost = pairwise.cost,
@@ -203,13 +202,13 @@ void list_steps(pipeline<Device>& steps,
   steps.step(transport);
   T const mean = sequences > 0 ? T(1) / T(double(sequences)) : T(0);
   T const per_distance = T(0.001);
-  steps.step(sequence_totals<T, memory>{
-      .terms = terms,
-      .weight = {T(0), mean, mean, per_distance},
-      .total_weight = {T(0), T(loss.weight * loss.difference_weight),
-                       T(loss.weight * loss.logarithm_weight),
-                       T(loss.weight * loss.transport_weight)},
-      .out = loss.terms});
+  steps.step(
+      sequence_totals<T, memory>{.terms = terms,
+                                 .weight = {T(0), mean, mean, per_distance},
+                                 .total_weight = {T(0), T(loss.weight * loss.difference_weight),
+                                                  T(loss.weight * loss.logarithm_weight),
+                                                  T(loss.weight * loss.transport_weight)},
+                                 .out = loss.terms});
   if (loss.gradient.data == nullptr) return;
 
   // Backward. Everything gathers in the gradient of the student's table.

@@ -22,8 +22,8 @@ struct aligned_terms {
   vector_view<index_t const, Memory> student_offset{};  ///< (B + 1)
   token_pairs<Memory> pairs{};                          ///< by position unless given
   bool mean_over_pairs = false;  ///< divide both terms of a sequence by its number of pairs
-  vector_view<T, Memory> holistic_difference{};         ///< (B) written: HAD
-  vector_view<T, Memory> sequential_logarithm{};        ///< (B) written: SL
+  vector_view<T, Memory> holistic_difference{};   ///< (B) written: HAD
+  vector_view<T, Memory> sequential_logarithm{};  ///< (B) written: SL
 
   constexpr index_t sequences() const {
     return student_offset.size > 0 ? student_offset.size - 1 : 0;
@@ -60,7 +60,7 @@ struct aligned_terms {
 template <real T, class Memory>
 struct aligned_terms_gradient {
   using memory = Memory;
-  aligned_terms<T, Memory> of{};                    ///< inputs as in the forward; outputs not read
+  aligned_terms<T, Memory> of{};                   ///< inputs as in the forward; outputs not read
   one_or_each<T, Memory> difference_weight{T(1)};  ///< one, or (B) each
   one_or_each<T, Memory> logarithm_weight{T(1)};
   matrix_view<T, Memory> table_gradient{};  ///< (student tokens, K) written

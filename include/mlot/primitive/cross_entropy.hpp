@@ -40,8 +40,8 @@ struct row_labels {
 template <real T, storage S, class Memory>
 struct cross_entropy {
   using memory = Memory;
-  matrix_view<S const, Memory> logits{};     ///< (rows, V)
-  token_rows<Memory> tokens{};               ///< B sequences
+  matrix_view<S const, Memory> logits{};  ///< (rows, V)
+  token_rows<Memory> tokens{};            ///< B sequences
   row_labels<Memory> labels{};
   vector_view<T const, Memory> maximum{};    ///< (tokens) from vocabulary_mass
   vector_view<T const, Memory> partition{};  ///< (tokens) from vocabulary_mass at temperature 1

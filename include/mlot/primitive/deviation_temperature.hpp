@@ -20,11 +20,11 @@ struct deviation_temperature {
   using memory = Memory;
   matrix_view<S const, Memory> logits{};  ///< (rows, V)
   token_rows<Memory> tokens{};
-  T base = T(1);                           ///< above 0
-  T offset = T(1e-4);                      ///< above 0
-  vector_view<T, Memory> mean{};           ///< (tokens) written
-  vector_view<T, Memory> deviation{};      ///< (tokens) written
-  vector_view<T, Memory> temperature{};    ///< (tokens) written
+  T base = T(1);                         ///< above 0
+  T offset = T(1e-4);                    ///< above 0
+  vector_view<T, Memory> mean{};         ///< (tokens) written
+  vector_view<T, Memory> deviation{};    ///< (tokens) written
+  vector_view<T, Memory> temperature{};  ///< (tokens) written
 
   constexpr status check() const {
     index_t const n = tokens.tokens();
@@ -42,7 +42,8 @@ struct deviation_temperature {
 
 /// Completes a logit gradient g that held the temperatures constant, in place:
 ///
-///   g(r, v) -= (sum_u g(r, u) z(r, u)) / temperature(i) * base (z(r, v) - mean(i)) / ((V - 1) deviation(i))
+///   g(r, v) -= (sum_u g(r, u) z(r, u)) / temperature(i) * base (z(r, v) - mean(i)) / ((V - 1)
+///   deviation(i))
 ///
 /// Nothing is added where the deviation is 0, nor at masked logits.
 template <real T, storage S, storage G, class Memory>
@@ -54,8 +55,8 @@ struct deviation_temperature_gradient {
   constexpr status check() const {
     return requirement()
         .also(of.check())
-        .matrix("deviation_temperature_gradient.gradient", gradient, of.logits.rows,
-                of.logits.cols, "the shape of logits")
+        .matrix("deviation_temperature_gradient.gradient", gradient, of.logits.rows, of.logits.cols,
+                "the shape of logits")
         .answer();
   }
 };

@@ -29,8 +29,12 @@ struct gather_columns {
       for (index_t b = 0; b < ids.rows && all.answer().ok(); ++b)
         for (index_t l = 0; l < ids.cols; ++l)
           if (ids(b, l) < -1 || ids(b, l) >= logits.cols)
-            return {fault::data, "gather_columns.ids", "a vocabulary id, or -1",
-                    double(ids(b, l)), b, l};
+            return {fault::data,
+                    "gather_columns.ids",
+                    "a vocabulary id, or -1",
+                    double(ids(b, l)),
+                    b,
+                    l};
     return all.answer();
   }
 };

@@ -9,7 +9,7 @@ namespace mlot {
 ///   H(i, l) = probability(i, l) table_gradient(i, l) + log_gradient(i, l)
 template <real T, class Memory>
 struct column_gradient {
-  one_or_each<T, Memory> temperature{T(1)};     ///< one, or (tokens) each
+  one_or_each<T, Memory> temperature{T(1)};       ///< one, or (tokens) each
   vector_view<T const, Memory> partition{};       ///< (tokens) at that temperature
   matrix_view<index_t const, Memory> ids{};       ///< (B, K) -1: no column
   matrix_view<T const, Memory> probability{};     ///< (tokens, K)
@@ -27,7 +27,8 @@ struct column_gradient {
 /// Gradient with respect to the logits, of everything at once, in one pass over them: for every
 /// token i with row r, softmaxes c with temperature tau_c and probabilities p_c,
 ///
-///   gradient(r, v) = sum_c (1 / tau_c) { sum_l [v = ids_c(b, l)] H_c(i, l) - p_c(v) sum_l H_c(i, l) }
+///   gradient(r, v) = sum_c (1 / tau_c) { sum_l [v = ids_c(b, l)] H_c(i, l) - p_c(v) sum_l H_c(i,
+///   l) }
 ///                  + cross_entropy_weight (q(v) - [v = label(r)])          q at temperature 1
 ///
 /// that is, one or two scalars times the softmax plus at most 2K + 1 sparse entries. Every row of

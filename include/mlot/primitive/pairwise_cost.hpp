@@ -12,8 +12,8 @@ struct problem_batch {
   using memory = Memory;
   vector_view<index_t const, Memory> row_offset{};     ///< (B + 1) from 0, never falling
   vector_view<index_t const, Memory> column_offset{};  ///< (B + 1)
-  index_t rows = 0, columns = 0;                     ///< tokens of either side, all problems
-  index_t longest_row = 0;                           ///< most columns that one problem has
+  index_t rows = 0, columns = 0;                       ///< tokens of either side, all problems
+  index_t longest_row = 0;                             ///< most columns that one problem has
 
   MLOT_HOST_DEVICE constexpr index_t problems() const {
     return row_offset.size > 0 ? row_offset.size - 1 : 0;
@@ -44,8 +44,8 @@ struct problem_batch {
         all.that(column_count(b) <= longest_row, fault::shape, argument, double(longest_row),
                  "`longest_row` of at least every problem's columns");
       }
-      all.that(row_offset(problems()) == rows && column_offset(problems()) == columns,
-               fault::shape, argument, double(row_offset(problems())),
+      all.that(row_offset(problems()) == rows && column_offset(problems()) == columns, fault::shape,
+               argument, double(row_offset(problems())),
                "last offsets equal to `rows` and `columns`");
     }
     return all.answer();
@@ -89,17 +89,16 @@ struct pairwise_cost {
 template <real T, class Memory, class Ground = absolute_difference>
 struct pairwise_cost_gradient {
   using memory = Memory;
-  pairwise_cost<T, Memory, Ground> of{};    ///< inputs as in the forward; cost is not read
-  matrix_view<T const, Memory> upstream{};  ///< (row tokens, >= longest_row)
-  one_or_each<T, Memory> weight{T(1)};    ///< one, or (B) each
+  pairwise_cost<T, Memory, Ground> of{};      ///< inputs as in the forward; cost is not read
+  matrix_view<T const, Memory> upstream{};    ///< (row tokens, >= longest_row)
+  one_or_each<T, Memory> weight{T(1)};        ///< one, or (B) each
   matrix_view<T, Memory> student_gradient{};  ///< (column tokens, K) written
 
   constexpr status check() const {
     return of.inputs()
         .at_least("pairwise_cost_gradient.upstream", upstream, of.batch.rows, of.batch.longest_row,
                   "one row a row token, longest_row columns")
-        .each("pairwise_cost_gradient.weight", weight, of.batch.problems(),
-              "one element a problem")
+        .each("pairwise_cost_gradient.weight", weight, of.batch.problems(), "one element a problem")
         .matrix("pairwise_cost_gradient.student_gradient", student_gradient, of.batch.columns,
                 of.student.cols, "the shape of student")
         .answer();

@@ -12,10 +12,10 @@ template <real T, class Memory>
 struct sequence_totals {
   using memory = Memory;
   static constexpr int terms_of_a_sequence = 4;
-  matrix_view<T const, Memory> terms{};                          ///< (B, 4)
-  one_or_each<T, Memory> weight[terms_of_a_sequence]{};          ///< one, or (B) each
+  matrix_view<T const, Memory> terms{};                  ///< (B, 4)
+  one_or_each<T, Memory> weight[terms_of_a_sequence]{};  ///< one, or (B) each
   T total_weight[terms_of_a_sequence] = {T(1), T(1), T(1), T(1)};
-  vector_view<T, Memory> out{};                                  ///< (5) written
+  vector_view<T, Memory> out{};  ///< (5) written
 
   constexpr status check() const {
     requirement all;

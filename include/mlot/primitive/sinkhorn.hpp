@@ -28,15 +28,15 @@ struct sinkhorn_history {
 /// last half step decides, so P^T 1 = b and the total mass is sum(b).
 /// [C] and [epsilon] share a unit. A zero marginal carries no mass; a problem without rows or
 /// columns has distance 0. Never NaN for finite cost. A cost that is NaN or infinite, or a marginal
-/// that is negative or not finite, answers fault::data (host devices); outputs are then unspecified.
-/// Accuracy: double 1e-12, float 2e-6 relative to the plan's norm at C / epsilon <= 20, both domains:
-/// tests/primitive/sinkhorn_test.cpp. Same bits for any number of threads.
+/// that is negative or not finite, answers fault::data (host devices); outputs are then
+/// unspecified. Accuracy: double 1e-12, float 2e-6 relative to the plan's norm at C / epsilon <=
+/// 20, both domains: tests/primitive/sinkhorn_test.cpp. Same bits for any number of threads.
 /// Source: eq. 17-20, arXiv 2412.14528; Cuturi, Sinkhorn distances (2013).
 template <real T, class Memory>
 struct sinkhorn {
   using memory = Memory;
   problem_batch<Memory> batch{};
-  matrix_view<T const, Memory> cost{};             ///< (row tokens, >= longest_row) C
+  matrix_view<T const, Memory> cost{};           ///< (row tokens, >= longest_row) C
   one_or_each<T, Memory> row_marginal{T(1)};     ///< a: one, or (row tokens) each, at least 0
   one_or_each<T, Memory> column_marginal{T(1)};  ///< b: one, or (column tokens) each
   T epsilon = T(0.1);                            ///< the paper's lambda, above 0
@@ -75,8 +75,8 @@ struct sinkhorn {
   }
   constexpr status check() const {
     return inputs()
-        .that(history.row_scaling.rows == 1 || history.row_scaling.rows == iterations,
-              fault::shape, "sinkhorn.history.row_scaling", double(history.row_scaling.rows),
+        .that(history.row_scaling.rows == 1 || history.row_scaling.rows == iterations, fault::shape,
+              "sinkhorn.history.row_scaling", double(history.row_scaling.rows),
               "1 row, or one an iteration")
         .at_least("sinkhorn.plan", plan, batch.rows, batch.longest_row,
                   "one row a row token, longest_row columns")
@@ -89,18 +89,19 @@ struct sinkhorn {
 /// cost_gradient = dSD / dC. With P(q, r) = diag(u^q) K diag(v^r), log-adjoints alpha (of log u)
 /// and beta (of log v), and alpha = (P o C) 1, beta = (P o C)^T 1 to begin with, for r = N .. 1:
 ///
-///   x^r = beta / b;   alpha -= P(r, r) x^r;   y^r = alpha / a;   beta = -P(r, r-1)^T y^r;   alpha = 0
+///   x^r = beta / b;   alpha -= P(r, r) x^r;   y^r = alpha / a;   beta = -P(r, r-1)^T y^r;   alpha
+///   = 0
 ///
 ///   dSD/dC = P - (1 / epsilon) { P o C - sum_r [ P(r, r) diag(x^r) + diag(y^r) P(r, r-1) ] }
 ///
 /// Every number stays bounded in either domain. Memory O(N (rows + columns)), no N matrices as
 /// automatic differentiation needs. cost_gradient must not overlap cost.
-/// Accuracy: equal to central differences and to dual numbers, double 1e-10, float 1e-5 of the norm:
-/// tests/primitive/sinkhorn_test.cpp. Source: docs/numerics.md, "Through the iterations".
+/// Accuracy: equal to central differences and to dual numbers, double 1e-10, float 1e-5 of the
+/// norm: tests/primitive/sinkhorn_test.cpp. Source: docs/numerics.md, "Through the iterations".
 template <real T, class Memory>
 struct sinkhorn_gradient {
   using memory = Memory;
-  sinkhorn<T, Memory> of{};               ///< as in the forward, full history; plan is not read
+  sinkhorn<T, Memory> of{};                ///< as in the forward, full history; plan is not read
   matrix_view<T, Memory> cost_gradient{};  ///< (row tokens, >= longest_row) written
 
   constexpr status check() const {

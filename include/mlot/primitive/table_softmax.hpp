@@ -32,7 +32,8 @@ struct table_softmax {
 
 /// Adds to `gradient` the gradient with respect to x, given `upstream` = dF / dprobability:
 ///
-///   gradient(i, l) += (weight / temperature) p(i, l) (upstream(i, l) - sum_q p(i, q) upstream(i, q))
+///   gradient(i, l) += (weight / temperature) p(i, l) (upstream(i, l) - sum_q p(i, q) upstream(i,
+///   q))
 template <real T, class Memory>
 struct table_softmax_gradient {
   using memory = Memory;

@@ -12,8 +12,8 @@ namespace mlot {
 template <real T, class Memory>
 struct top_columns {
   using memory = Memory;
-  matrix_view<T const, Memory> mass{};   ///< (B, V)
-  matrix_view<index_t, Memory> ids{};    ///< (B, K) written; column stride 1
+  matrix_view<T const, Memory> mass{};  ///< (B, V)
+  matrix_view<index_t, Memory> ids{};   ///< (B, K) written; column stride 1
 
   /// Whether (mass, id) `a` ranks before `b`.
   MLOT_HOST_DEVICE static constexpr bool before(T const& mass_a, index_t a, T const& mass_b,

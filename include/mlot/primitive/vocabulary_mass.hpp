@@ -7,8 +7,8 @@ namespace mlot {
 template <real T, class Memory>
 struct tempered_mass {
   one_or_each<T, Memory> temperature{T(1)};  ///< one, or (tokens) each above 0
-  vector_view<T, Memory> partition{};          ///< (tokens) written
-  matrix_view<T, Memory> mass{};               ///< (B, V) written; no memory: not wanted
+  vector_view<T, Memory> partition{};        ///< (tokens) written
+  matrix_view<T, Memory> mass{};             ///< (B, V) written; no memory: not wanted
 };
 
 /// Row log-normaliser and column mass in one pass over the logits, at one to three temperatures.
@@ -48,12 +48,11 @@ struct vocabulary_mass {
     all.usable("vocabulary_mass.logits", logits)
         .also(tokens.check("vocabulary_mass.tokens", logits.rows))
         .vector("vocabulary_mass.maximum", maximum, n, "one element a token")
-        .that(temperatures >= 1 && temperatures <= 3, fault::value,
-              "vocabulary_mass.temperatures", temperatures, "1 to 3");
+        .that(temperatures >= 1 && temperatures <= 3, fault::value, "vocabulary_mass.temperatures",
+              temperatures, "1 to 3");
     for (int c = 0; c < temperatures && all.answer().ok(); ++c)
-      all.temperature("vocabulary_mass.at.temperature", at[c].temperature.each.empty()
-                                                         ? at[c].temperature.one
-                                                         : T(1))
+      all.temperature("vocabulary_mass.at.temperature",
+                      at[c].temperature.each.empty() ? at[c].temperature.one : T(1))
           .each("vocabulary_mass.at.temperature", at[c].temperature, n, "one element a token")
           .vector("vocabulary_mass.at.partition", at[c].partition, n, "one element a token")
           .optional("vocabulary_mass.at.mass", at[c].mass, sequences, logits.cols,

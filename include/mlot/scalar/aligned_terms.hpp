@@ -20,9 +20,8 @@ struct aligned_sequence {
   }
   template <class Visit>
   void for_each_pair(Visit visit) const {
-    p.pairs.for_each(b, teacher_count, student_count, [&](index_t t, index_t s) {
-      visit(teacher_first + t, student_first + s);
-    });
+    p.pairs.for_each(b, teacher_count, student_count,
+                     [&](index_t t, index_t s) { visit(teacher_first + t, student_first + s); });
   }
 };
 

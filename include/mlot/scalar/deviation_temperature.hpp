@@ -21,8 +21,9 @@ status run(scalar, deviation_temperature<T, S, host_memory> const& p, workspace<
       if (T const z = load_as<T>(p.logits(r, v)); z > -infinity<T>)
         squares += wide_t<T>(z - mean) * wide_t<T>(z - mean);
     p.mean(i) = T(mean);
-    p.deviation(i) =
-        finite > 1 && squares > wide_t<T>(0) ? T(sqrt(wide_t<T>(squares / wide_t<T>(double(finite - 1))))) : T(0);
+    p.deviation(i) = finite > 1 && squares > wide_t<T>(0)
+                         ? T(sqrt(wide_t<T>(squares / wide_t<T>(double(finite - 1)))))
+                         : T(0);
     p.temperature(i) = r >= 0 ? T(p.base * (p.deviation(i) + p.offset)) : p.base;
   }
   return {};
@@ -48,8 +49,7 @@ status run(scalar, deviation_temperature_gradient<T, S, G, host_memory> const& p
     T const slope =
         T(moment) * of.base / (of.temperature(i) * of.deviation(i) * T(double(finite - 1)));
     each_finite([&](index_t v, T const& z) {
-      p.gradient(r, v) =
-          store_as<G>(T(load_as<T>(p.gradient(r, v)) - slope * (z - of.mean(i))));
+      p.gradient(r, v) = store_as<G>(T(load_as<T>(p.gradient(r, v)) - slope * (z - of.mean(i))));
     });
   }
   return {};

@@ -27,7 +27,7 @@ status choose_domain(sinkhorn<T, host_memory> const& p, index_t b, T const& larg
   for (index_t i = p.batch.row_offset(b); i < p.batch.row_offset(b + 1); ++i) {
     if (T const a = p.row_marginal(i); !(a >= T(0) && a < infinity<T>))
       return {fault::data, "sinkhorn.row_marginal", "finite and at least 0", as_double(a), i};
-    for (index_t j = 0; !(largest < infinity<T>) && j < p.batch.column_count(b); ++j)
+    for (index_t j = 0; !(largest < infinity<T>)&&j < p.batch.column_count(b); ++j)
       if (T const c = p.cost(i, j); !(c > -infinity<T> && c < infinity<T>))
         return {fault::data, "sinkhorn.cost", "finite", as_double(c), i, j};
   }
@@ -81,9 +81,7 @@ struct sinkhorn_problem {
   T& v(index_t r, index_t j) const {
     return p.history.column_scaling(std::min(r, p.history.row_scaling.rows) - 1, column_first + j);
   }
-  T v_before(index_t r, index_t j) const {
-    return r > 1 ? v(r - 1, j) : T(logarithmic ? 0 : 1);
-  }
+  T v_before(index_t r, index_t j) const { return r > 1 ? v(r - 1, j) : T(logarithmic ? 0 : 1); }
   T kernel(index_t i, index_t j) const {
     using std::exp;
     T const exponent = -cost(i, j) / p.epsilon;

@@ -31,8 +31,8 @@ status run(scalar, table_softmax_gradient<T, host_memory> const& p, workspace<ho
     for (index_t l = 0; l < p.probability.cols; ++l)
       expected += T(p.probability(i, l) * p.upstream(i, l));
     for (index_t l = 0; l < p.probability.cols; ++l)
-      p.gradient(i, l) += p.weight / p.temperature * p.probability(i, l) *
-                          (p.upstream(i, l) - T(expected));
+      p.gradient(i, l) +=
+          p.weight / p.temperature * p.probability(i, l) * (p.upstream(i, l) - T(expected));
   }
   return {};
 }

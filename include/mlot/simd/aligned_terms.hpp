@@ -39,8 +39,7 @@ status run(simd<Arch>, aligned_terms_gradient<T, host_memory> const& p,
            workspace<host_memory> scratch) {
   using batch = lanes_of<T, Arch>;
   aligned_terms<T, host_memory> const& of = p.of;
-  if (!contiguous_tables(of) || p.table_gradient.col_stride != 1 ||
-      p.log_gradient.col_stride != 1)
+  if (!contiguous_tables(of) || p.table_gradient.col_stride != 1 || p.log_gradient.col_stride != 1)
     return run(scalar{}, p, scratch);
   parallel_for(of.sequences(), 1, [&](index_t b) {
     aligned_sequence<T> const sequence{of, b};
@@ -54,13 +53,12 @@ status run(simd<Arch>, aligned_terms_gradient<T, host_memory> const& p,
       for_lanes<batch>(of.teacher.cols, [&](index_t l, auto which) {
         batch const t = load_lanes<batch>(&of.teacher(i, l), which);
         batch const s = load_lanes<batch>(&of.student(j, l), which);
-        auto const counts =
-            load_lanes<batch>(&of.student_log(j, l), which) > batch(-infinity<T>);
+        auto const counts = load_lanes<batch>(&of.student_log(j, l), which) > batch(-infinity<T>);
         T *const table = &p.table_gradient(j, l), *const log = &p.log_gradient(j, l);
-        store_lanes(table,
-                    batch(load_lanes<batch>(table, which) +
-                          difference_weight * xsimd::sign(batch(s - t))),
-                    which);
+        store_lanes(
+            table,
+            batch(load_lanes<batch>(table, which) + difference_weight * xsimd::sign(batch(s - t))),
+            which);
         store_lanes(log,
                     batch(load_lanes<batch>(log, which) -
                           xsimd::select(counts, logarithm_weight * t, batch(T(0)))),

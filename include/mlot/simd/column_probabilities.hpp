@@ -6,16 +6,16 @@
 #include "mlot/simd/lanes.hpp"
 #include "mlot/simd/parallel.hpp"
 namespace mlot::on {
-template <class Arch, has_lanes T>
-status run(simd<Arch>, column_probabilities<T, host_memory> const& p,
+template <class Arch, has_lanes T, has_lanes From>
+status run(simd<Arch>, column_probabilities<T, host_memory, From> const& p,
            workspace<host_memory> scratch) {
   using batch = lanes_of<T, Arch>;
   if (p.logits.col_stride != 1 || p.probability.col_stride != 1 ||
       p.log_probability.col_stride != 1)
     return run(scalar{}, p, scratch);
   parallel_for(p.logits.rows, 32, [&](index_t i) {
-    T const partition = p.partition(i);
-    batch const tau(p.temperature(i)), top(p.maximum(i)), lack(-infinity<T>);
+    T const partition = T(p.partition(i));
+    batch const tau(p.temperature(i)), top(T(p.maximum(i))), lack(-infinity<T>);
     for_lanes<batch>(p.logits.cols, [&](index_t l, auto which) {
       batch const z = load_lanes<batch>(&p.logits(i, l), which);
       auto const lacks = z == lack;

@@ -24,15 +24,16 @@ std::size_t scratch_size(simd<Arch>, pairwise_cost<T, host_memory, Ground> const
   return space.bytes();
 }
 template <class Arch, has_lanes T, class Ground>
-std::size_t scratch_size(simd<Arch> device, pairwise_cost_gradient<T, host_memory, Ground> const& p) {
+std::size_t scratch_size(simd<Arch> device,
+                         pairwise_cost_gradient<T, host_memory, Ground> const& p) {
   return scratch_size(device, p.of);
 }
 
 /// Costs of `Rows` consecutive teacher rows against the problem's student tokens: a register holds
 /// one row's costs of a batch of student tokens while the columns of the tables go by.
 template <class Batch, index_t Rows, class T, class Ground>
-void cost_rows(pairwise_cost<T, host_memory, Ground> const& p,
-               matrix_view<T, host_memory> turned, index_t b, index_t i) {
+void cost_rows(pairwise_cost<T, host_memory, Ground> const& p, matrix_view<T, host_memory> turned,
+               index_t b, index_t i) {
   index_t const first = p.batch.column_offset(b);
   for_lanes<Batch>(p.batch.column_count(b), [&](index_t j, auto which) {
     Batch sum[Rows];

@@ -7,8 +7,8 @@
 #include "mlot/simd/lanes.hpp"
 #include "mlot/simd/parallel.hpp"
 /// Scaling domain only: a problem in the log domain runs the scalar device's loops. One sweep over
-/// the kernel does a whole iteration: a row's new scaling weighs that row into the column sums while
-/// it is in cache.
+/// the kernel does a whole iteration: a row's new scaling weighs that row into the column sums
+/// while it is in cache.
 namespace mlot::on {
 inline constexpr index_t sweep_rows = 4;
 
@@ -27,7 +27,8 @@ T largest_magnitude(matrix_view<T const, host_memory> cost) {
 }
 
 /// One sweep over a kernel K (rows, columns), `sweep_rows` rows at a time:
-///   dot(i) = sum_j K(i, j) in(j),   weight(i) = weigh(i, dot(i)),   out(j) = sum_i weight(i) K(i, j)
+///   dot(i) = sum_j K(i, j) in(j),   weight(i) = weigh(i, dot(i)),   out(j) = sum_i weight(i) K(i,
+///   j)
 /// Rows are added in order, so the sums do not depend on how rows are blocked.
 template <class Batch, class T, class Weigh>
 void sweep(matrix_view<T const, host_memory> kernel, T const* in, T* out, Weigh weigh) {
@@ -37,8 +38,7 @@ void sweep(matrix_view<T const, host_memory> kernel, T const* in, T* out, Weigh 
     for (auto& d : dot) d = Batch(T(0));
     for_lanes<Batch>(kernel.cols, [&](index_t j, auto which) {
       Batch const x = load_lanes<Batch>(in + j, which);
-      for (index_t r = 0; r < Rows; ++r)
-        dot[r] += load_lanes<Batch>(&kernel(i + r, j), which) * x;
+      for (index_t r = 0; r < Rows; ++r) dot[r] += load_lanes<Batch>(&kernel(i + r, j), which) * x;
     });
     for (index_t r = 0; r < Rows; ++r) weight[r] = Batch(T(weigh(i + r, lane_sum(dot[r]))));
     for_lanes<Batch>(kernel.cols, [&](index_t j, auto which) {
@@ -127,7 +127,8 @@ status run(simd<Arch>, sinkhorn<T, host_memory> const& p, workspace<host_memory>
   index_t faulty = problems;  // the first problem whose data are not allowed
   parallel_for(problems, 1, [&](index_t b) {
     bool logarithmic = false;
-    if (!choose_domain(p, b, largest_magnitude<batch, T>(p.batch.of(p.cost, b)), logarithmic).ok()) {
+    if (!choose_domain(p, b, largest_magnitude<batch, T>(p.batch.of(p.cost, b)), logarithmic)
+             .ok()) {
 #ifdef _OPENMP
 #  pragma omp critical(mlot_sinkhorn)
 #endif
@@ -192,7 +193,8 @@ void differentiate(sinkhorn_problem<T> const& problem, sinkhorn_adjoints<T> cons
     });
     for (index_t j = 0; j < columns; ++j) beta[j] = -problem.v_before(r, j) * sums[j];
   }
-  // dSD/dC = K o { u^N (v^N)^T o (1 - C / epsilon) + (1 / epsilon) sum_r [ u^r (X^r)^T + Y^r (v^(r-1))^T ] }
+  // dSD/dC = K o { u^N (v^N)^T o (1 - C / epsilon) + (1 / epsilon) sum_r [ u^r (X^r)^T + Y^r
+  // (v^(r-1))^T ] }
   T const rate = T(1) / problem.p.epsilon;
   auto const pass = [&]<index_t Rows>(index_t i, std::integral_constant<index_t, Rows>) {
     for_lanes<Batch>(columns, [&](index_t j, auto which) {
@@ -221,8 +223,7 @@ void differentiate(sinkhorn_problem<T> const& problem, sinkhorn_adjoints<T> cons
 }
 
 template <class Arch, has_lanes T>
-status run(simd<Arch>, sinkhorn_gradient<T, host_memory> const& p,
-           workspace<host_memory> scratch) {
+status run(simd<Arch>, sinkhorn_gradient<T, host_memory> const& p, workspace<host_memory> scratch) {
   using batch = lanes_of<T, Arch>;
   if (!contiguous(p.of) || p.cost_gradient.col_stride != 1) return run(scalar{}, p, scratch);
   arena<host_memory> space(scratch);

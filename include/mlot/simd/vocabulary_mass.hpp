@@ -15,8 +15,7 @@ struct second_halves {
   second_halves(vocabulary_mass<T, S, host_memory> const& p, arena<host_memory>& space) {
     for (int c = 0; c < p.temperatures; ++c)
       if (p.at[c].mass.data != nullptr || space.counts_only())
-        if (p.at[c].mass.rows > 0)
-          mass[c] = space.matrix<T>(p.at[c].mass.rows, p.at[c].mass.cols);
+        if (p.at[c].mass.rows > 0) mass[c] = space.matrix<T>(p.at[c].mass.rows, p.at[c].mass.cols);
   }
 };
 
@@ -108,9 +107,10 @@ status run(simd<Arch>, vocabulary_mass<T, S, host_memory> const& p,
       parallel_for(sequences, 1, [&](index_t b) {
         T *const sum = &p.at[c].mass(b, 0), *const other = &second.mass[c](b, 0);
         for_lanes<batch>(p.logits.cols, [&](index_t v, auto which) {
-          store_lanes(sum + v, batch(load_lanes<batch>(sum + v, which) +
-                                     load_lanes<batch>(other + v, which)),
-                      which);
+          store_lanes(
+              sum + v,
+              batch(load_lanes<batch>(sum + v, which) + load_lanes<batch>(other + v, which)),
+              which);
         });
       });
   return {};

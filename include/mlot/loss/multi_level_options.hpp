@@ -1,0 +1,51 @@
+#pragma once
+#include "mlot/core/scalar.hpp"
+#include "mlot/core/status.hpp"
+#include "mlot/primitive/sinkhorn.hpp"
+namespace mlot {
+/// Where a sequence's columns come from.
+enum class column_matching {
+  rank,  ///< either side's own ids of largest mass, rank by rank
+  given  ///< the caller's columns
+};
+/// Which columns the transport cost compares.
+enum class transport_ranking {
+  shared,  ///< those chosen at `temperature`
+  own      ///< ranked again at `transport_temperature`
+};
+/// What the gradient of the Sinkhorn distance holds constant.
+enum class sinkhorn_derivative {
+  unrolled,      ///< nothing: the exact derivative of the N iterations
+  plan_constant  ///< the transport plan: dSD/dC = P, cheaper and biased
+};
+/// What the loss and its terms are divided by.
+enum class reduction {
+  sum,             ///< 1: the paper
+  mean_per_token,  ///< the student's tokens in this call
+  divisor          ///< a number of the caller's: tokens of all calls under gradient accumulation
+};
+/// Places in multi_level::terms.
+namespace multi_level_term {
+enum : index_t { cross_entropy, absolute_difference, logarithmic, sinkhorn, total, count };
+}
+
+/// Options of the loss; the defaults are the paper's.
+template <real T>
+struct multi_level_options {
+  index_t k = 50;                  ///< columns kept of either vocabulary, at least 1
+  T temperature = T(1);            ///< tau of HAD, SL and the ranking, above 0
+  T teacher_temperature = T(0);    ///< the teacher's tau; 0: the same
+  T transport_temperature = T(2);  ///< tau_sd of the transport cost, above 0
+  T epsilon = T(0.1);              ///< the paper's lambda, in units of cost, above 0
+  index_t iterations = 20;         ///< N, at least 1
+  T alpha = T(0.15);               ///< weight of the distillation terms against cross-entropy
+  T beta = T(0.1);                 ///< weight of SL within them
+  T gamma = T(0.1);                ///< weight of SD within them
+  column_matching matching = column_matching::rank;
+  transport_ranking ranking = transport_ranking::shared;
+  sinkhorn_derivative derivative = sinkhorn_derivative::unrolled;
+  sinkhorn_domain domain = sinkhorn_domain::automatic;
+  reduction reduce = reduction::sum;
+  T divisor = T(1);  ///< for reduction::divisor, above 0
+};
+}  // namespace mlot
