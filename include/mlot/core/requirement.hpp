@@ -22,6 +22,8 @@ class requirement {
   constexpr requirement& vector(char const* argument, vector_view<T, M> const& v, index_t size,
                                 char const* allowed) {
     that(v.size == size, fault::shape, argument, double(v.size), allowed);
+    if constexpr (!std::is_const_v<T>)
+      that(v.size <= 1 || v.stride != 0, fault::shape, argument, 0, "a stride that is not 0");
     return lent(argument, v.size == 0 || v.data != nullptr);
   }
   /// A vector of exactly `size` elements, or an empty one where the argument is not given.

@@ -9,7 +9,7 @@ namespace mlot::on {
 /// coefficient[c] exp((z - maximum) inverse_temperature[c]).
 template <real T>
 struct dense_part {
-  T coefficient[3], inverse_temperature[3];
+  T coefficient[3]{}, inverse_temperature[3]{};
   int count = 0;
 
   void add(T const& temperature, T const& partition, T const& weight) {

@@ -3,43 +3,25 @@
 
 #include "mlot/scalar/logit_gradient.hpp"
 #include "mlot/simd/device.hpp"
+#include "mlot/simd/exponentials.hpp"
 #include "mlot/simd/lanes.hpp"
 #include "mlot/simd/parallel.hpp"
 namespace mlot::on {
-/// Writes sum over c of coefficient[c] exp((z - top) inverse_temperature[c]) over a row. One exp
-/// serves two temperatures when one is twice the other.
+/// Writes sum over c of coefficient[c] exp((z - top) inverse_temperature[c]) over a row.
 template <class Batch, class T, storage S, storage G>
 void dense_row(dense_part<T> const& dense, T top, S const* logits, G* gradient, index_t size) {
-  Batch const tops(top);
-  auto const each = [&](auto sum_of) {
-    for_lanes<Batch>(size, [&](index_t v, auto which) {
-      Batch const z = load_lanes<Batch>(logits + v, which, -infinity<T>);
-      store_lanes(gradient + v, Batch(sum_of(Batch(z - tops))), which);
-    });
-  };
-  auto const coefficient = [&](int c) { return Batch(dense.coefficient[c]); };
-  auto const inverse = [&](int c) { return Batch(dense.inverse_temperature[c]); };
   if (dense.count == 0 || top == -infinity<T>) {
     std::fill_n(gradient, size, store_as<G>(T(0)));
-  } else if (dense.count == 1) {
-    Batch const c0 = coefficient(0), i0 = inverse(0);
-    each([&](Batch const& x) { return c0 * xsimd::exp(x * i0); });
-  } else if (dense.count == 2 &&
-             (dense.inverse_temperature[0] == 2 * dense.inverse_temperature[1] ||
-              dense.inverse_temperature[1] == 2 * dense.inverse_temperature[0])) {
-    int const hot = dense.inverse_temperature[0] < dense.inverse_temperature[1] ? 0 : 1;
-    Batch const c1 = coefficient(hot), c2 = coefficient(1 - hot), i1 = inverse(hot);
-    each([&](Batch const& x) {
-      Batch const e = xsimd::exp(x * i1);
-      return (c2 * e + c1) * e;
-    });
-  } else {
-    each([&](Batch const& x) {
-      Batch sum(T(0));
-      for (int c = 0; c < dense.count; ++c) sum += coefficient(c) * xsimd::exp(x * inverse(c));
-      return sum;
-    });
+    return;
   }
+  Batch const coefficient[3] = {Batch(dense.coefficient[0]), Batch(dense.coefficient[1]),
+                                Batch(dense.coefficient[2])};
+  for_exponentials<Batch>(logits, size, top, dense.inverse_temperature, dense.count,
+                          [&]<int N>(index_t v, auto which, Batch const(&e)[N]) {
+                            Batch sum = coefficient[0] * e[0];
+                            for (int c = 1; c < N; ++c) sum += coefficient[c] * e[c];
+                            store_lanes(gradient + v, sum, which);
+                          });
 }
 
 template <class Arch, has_lanes T, storage S, storage G>

@@ -1,6 +1,7 @@
 #pragma once
 #include "mlot/scalar/vocabulary_mass.hpp"
 #include "mlot/simd/device.hpp"
+#include "mlot/simd/exponentials.hpp"
 #include "mlot/simd/lanes.hpp"
 #include "mlot/simd/parallel.hpp"
 namespace mlot::on {
@@ -40,33 +41,33 @@ typename Batch::value_type row_maximum(S const* row, index_t size) {
   return xsimd::all(usable) ? lane_max(top) : infinity<T>;
 }
 
-/// One token: its maximum, its partitions, and its probabilities added to `mass`.
+/// One token: its maximum, its partitions, and its probabilities added to `mass`. Answers whether
+/// its row can be used.
 template <class Batch, class T, storage S>
 bool add_token(vocabulary_mass<T, S, host_memory> const& p, index_t i, T* const (&mass)[3]) {
-  using primitive = vocabulary_mass<T, S, host_memory>;
   index_t const r = p.tokens.row(i), vocabulary = p.logits.cols;
   S const* const row = r >= 0 ? &p.logits(r, 0) : nullptr;
   T const top = r >= 0 ? row_maximum<Batch>(row, vocabulary) : -infinity<T>;
   if (!(top < infinity<T>)) return false;
   p.maximum(i) = top;
+  T inverse[3] = {1, 1, 1};
   for (int c = 0; c < p.temperatures; ++c) {
-    if (top == -infinity<T>) {
-      p.at[c].partition(i) = T(0);
-      continue;
-    }
-    Batch const tops(top), inverse(T(1) / p.at[c].temperature(i));
-    Batch sums(T(0));
-    for_lanes<Batch>(vocabulary, [&](index_t v, auto which) {
-      sums += primitive::weight(load_lanes<Batch>(row + v, which, -infinity<T>), tops, inverse);
-    });
-    T const partition = lane_sum(sums);
-    p.at[c].partition(i) = partition;
+    inverse[c] = T(1) / p.at[c].temperature(i);
+    p.at[c].partition(i) = T(0);
+  }
+  if (top == -infinity<T>) return true;
+  Batch sums[3] = {Batch(T(0)), Batch(T(0)), Batch(T(0))};
+  for_exponentials<Batch>(row, vocabulary, top, inverse, p.temperatures,
+                          [&]<int N>(index_t, auto, Batch const(&e)[N]) {
+                            for (int c = 0; c < N; ++c) sums[c] += e[c];
+                          });
+  for (int c = 0; c < p.temperatures; ++c) {
+    p.at[c].partition(i) = lane_sum(sums[c]);
     if (mass[c] == nullptr) continue;
-    Batch const share(T(1) / partition);
-    for_lanes<Batch>(vocabulary, [&](index_t v, auto which) {
-      Batch const z = load_lanes<Batch>(row + v, which, -infinity<T>);
-      Batch const sum = load_lanes<Batch>(mass[c] + v, which);
-      store_lanes(mass[c] + v, Batch(sum + primitive::weight(z, tops, inverse) * share), which);
+    Batch const share(T(1) / p.at[c].partition(i));
+    T const only[3] = {inverse[c]};
+    for_exponentials<Batch>(row, vocabulary, top, only, 1, [&](index_t v, auto which, auto& e) {
+      store_lanes(mass[c] + v, Batch(load_lanes<Batch>(mass[c] + v, which) + e[0] * share), which);
     });
   }
   return true;
