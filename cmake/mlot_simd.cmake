@@ -1,0 +1,25 @@
+# mlot::simd = mlot::mlot + xsimd + OpenMP where there is one. Defines nothing when xsimd is not found.
+if (TARGET mlot::simd)
+  return()
+endif ()
+
+# Only the headers are taken from xsimd's package: Debian's (8.1) tells to link a library named xtl that does not exist.
+find_package(xsimd QUIET)
+if (TARGET xsimd)
+  get_target_property(mlot_xsimd_hint xsimd INTERFACE_INCLUDE_DIRECTORIES)
+  string(REGEX REPLACE "\\$<BUILD_INTERFACE:([^>]*)>" "\\1" mlot_xsimd_hint "${mlot_xsimd_hint}")
+endif ()
+find_path(MLOT_XSIMD_INCLUDE_DIR xsimd/xsimd.hpp HINTS ${mlot_xsimd_hint})
+mark_as_advanced(MLOT_XSIMD_INCLUDE_DIR)
+
+if (MLOT_XSIMD_INCLUDE_DIR)
+  add_library(mlot::simd INTERFACE IMPORTED GLOBAL)
+  target_include_directories(mlot::simd SYSTEM INTERFACE ${MLOT_XSIMD_INCLUDE_DIR})
+  target_link_libraries(mlot::simd INTERFACE mlot::mlot)
+  if (NOT DEFINED MLOT_OPENMP OR MLOT_OPENMP)
+    find_package(OpenMP QUIET GLOBAL COMPONENTS CXX)
+    if (TARGET OpenMP::OpenMP_CXX)
+      target_link_libraries(mlot::simd INTERFACE OpenMP::OpenMP_CXX)
+    endif ()
+  endif ()
+endif ()

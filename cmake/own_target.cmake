@@ -1,0 +1,13 @@
+# What holds for the project's own programs and is no business of those who use the library.
+function(mlot_own_target target)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
+  if (CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+    # False reports in its own AVX-512 intrinsics (GCC bug 105593). clang still warns.
+    target_compile_options(${target} PRIVATE -Wno-uninitialized -Wno-maybe-uninitialized)
+  endif ()
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+  target_link_libraries(${target} PRIVATE mlot::mlot)
+  if (TARGET mlot::simd)
+    target_link_libraries(${target} PRIVATE mlot::simd)
+  endif ()
+endfunction()

@@ -1,0 +1,56 @@
+#include "distill/tokenizer.hpp"
+
+#include <sentencepiece_processor.h>
+#include <sentencepiece_trainer.h>
+
+namespace distill {
+namespace {
+class text_reader : public sentencepiece::SentenceIterator {
+ public:
+  explicit text_reader(std::span<std::string const> text) : text_(text) {}
+  bool done() const override { return at_ == text_.size(); }
+  void Next() override { ++at_; }
+  std::string const& value() const override { return text_[at_]; }
+  sentencepiece::util::Status status() const override { return {}; }
+
+ private:
+  std::span<std::string const> text_;
+  std::size_t at_ = 0;
+};
+}  // namespace
+
+tokenizer tokenizer::train(std::span<std::string const> text, tokenizer_kind kind, index_t size) {
+  std::unordered_map<std::string, std::string> const options = {
+      {"model_type", kind == tokenizer_kind::bpe ? "bpe" : "unigram"},
+      {"vocab_size", std::to_string(size)},
+      {"hard_vocab_limit", "false"},
+      {"character_coverage", "1"},
+      {"normalization_rule_name", "identity"},
+      {"num_threads", "2"},  // fixed: sums, and so the pieces, depend on it
+      {"minloglevel", "2"}};
+  text_reader reader(text);
+  std::string serialized;
+  auto const trained =
+      sentencepiece::SentencePieceTrainer::Train(options, &reader, &serialized);
+  if (!trained.ok())
+    throw user_error("SentencePiece cannot train " + std::to_string(size) +
+                     " pieces on this text: " + trained.error_message());
+  auto model = std::make_unique<sentencepiece::SentencePieceProcessor>();
+  if (auto const loaded = model->LoadFromSerializedProto(serialized); !loaded.ok())
+    throw std::runtime_error(std::string("SentencePiece: ") + loaded.error_message());
+  return tokenizer(std::move(model));
+}
+
+tokenizer::tokenizer(std::unique_ptr<sentencepiece::SentencePieceProcessor> model)
+    : model_(std::move(model)) {}
+tokenizer::tokenizer(tokenizer&&) noexcept = default;
+tokenizer::~tokenizer() = default;
+
+std::vector<token> tokenizer::encode(std::string_view text) const {
+  return model_->EncodeAsIds(text);
+}
+index_t tokenizer::size() const { return model_->GetPieceSize(); }
+token tokenizer::start() const { return model_->bos_id(); }
+token tokenizer::unknown() const { return model_->unk_id(); }
+std::string const& tokenizer::piece(token id) const { return model_->IdToPiece(id); }
+}  // namespace distill

@@ -1,0 +1,34 @@
+#pragma once
+#include <memory>
+#include <string_view>
+
+#include "distill/types.hpp"
+namespace sentencepiece {
+class SentencePieceProcessor;
+}
+namespace distill {
+enum class tokenizer_kind { unigram, bpe };
+
+/// A SentencePiece model trained in memory on the given text.
+class tokenizer {
+ public:
+  /// `size` is an upper bound: a small text gives fewer pieces. Text is taken as it is, no Unicode
+  /// normalisation, so nothing is lost. Same text, same tokenizer. Throws user_error where
+  /// SentencePiece refuses, as for a text with more characters than `size`.
+  static tokenizer train(std::span<std::string const> text, tokenizer_kind kind, index_t size);
+
+  tokenizer(tokenizer&&) noexcept;
+  ~tokenizer();
+
+  std::vector<token> encode(std::string_view text) const;
+  index_t size() const;
+  token start() const;    ///< <s>
+  token unknown() const;  ///< <unk>, for characters that the training text did not have
+  /// A token as people read it, a space shown as U+2581.
+  std::string const& piece(token id) const;
+
+ private:
+  explicit tokenizer(std::unique_ptr<sentencepiece::SentencePieceProcessor> model);
+  std::unique_ptr<sentencepiece::SentencePieceProcessor> model_;
+};
+}  // namespace distill

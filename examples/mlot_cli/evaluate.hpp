@@ -1,0 +1,54 @@
+#pragma once
+#include <array>
+
+#include "mlot/loss/multi_level.hpp"
+#include "mlot_cli/inputs.hpp"
+#include "mlot_cli/settings.hpp"
+namespace mlot_cli {
+/// Vocabulary ids (lists, ids a list), a list for each sequence or one for the batch; -1: no
+/// column.
+struct column_lists {
+  index_t lists = 0, width = 0;
+  std::vector<index_t> ids;
+
+  column_lists() = default;
+  column_lists(index_t count, index_t size)
+      : lists(count), width(size), ids(std::size_t(count * size)) {}
+  mlot::host::matrix<index_t> view() { return {ids.data(), lists, width, width}; }
+  /// The ids that sequence b is compared in.
+  std::span<index_t const> of(index_t b) const {
+    std::size_t const list = lists == 1 ? 0 : std::size_t(b);
+    return std::span(ids).subspan(list * std::size_t(width), std::size_t(width));
+  }
+  bool operator==(column_lists const&) const = default;
+};
+struct column_choice {
+  column_lists teacher, student;
+  column_lists teacher_transport, student_transport;  ///< where ranked for themselves
+
+  bool operator==(column_choice const&) const = default;
+};
+
+template <mlot::real T>
+struct evaluation {
+  std::array<T, mlot::multi_level_term::count> terms{};
+  column_choice columns;
+  std::vector<index_t> rows;        ///< the student's rows that count, over the whole batch
+  std::vector<T> gradient;          ///< (B, T, V) where asked for
+  std::vector<index_t> plan_shape;  ///< (T_t, T_s), or (B, most teacher, most student tokens)
+  std::vector<T> plan;              ///< where asked for
+};
+struct wanted {
+  bool gradient = false, plan = false;
+  column_choice const* held = nullptr;  ///< columns to use instead of ranking: preset paper only
+};
+
+/// The loss of the settings' preset on the settings' device. Throws user_error where the library
+/// answers a fault, in the words of the command line.
+template <mlot::real T, mlot::storage S>
+evaluation<T> evaluate(settings const& s, input_pair<S> const& input, wanted want);
+
+/// The user's words for a fault of the library.
+std::string explain(settings const& s, mlot::status fault, model_shape const& teacher,
+                    model_shape const& student);
+}  // namespace mlot_cli

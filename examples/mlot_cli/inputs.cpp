@@ -1,0 +1,86 @@
+#include "mlot_cli/inputs.hpp"
+
+#include "mlot_cli/user_error.hpp"
+
+namespace mlot_cli {
+namespace {
+std::vector<index_t> read_labels(model_shape const& model, std::string const& option,
+                                 std::string const& path) {
+  npy_array file = read_npy(option, path, label_types);
+  std::vector<index_t> expected = model.shape();
+  expected.pop_back();
+  if (file.shape != expected)
+    throw user_error(option + ": " + path + " has shape " + shape_text(file.shape) + ", must be " +
+                     shape_text(expected) + ", one label a row of " + model.option);
+  auto const widen = [](auto const& from) {
+    return std::vector<index_t>(from.begin(), from.end());
+  };
+  auto* const whole = std::get_if<std::vector<std::int64_t>>(&file.elements);
+  std::vector<index_t> labels = whole != nullptr
+                                    ? std::move(*whole)
+                                    : widen(std::get<std::vector<std::int32_t>>(file.elements));
+  for (std::size_t r = 0; r < labels.size(); ++r)
+    if (labels[r] != ignore_index && (labels[r] < 0 || labels[r] >= model.vocabulary))
+      throw user_error(option + ": " + path + ", " + position(model, index_t(r)) + ": label " +
+                       std::to_string(labels[r]) + " given, must be 0 to " +
+                       std::to_string(model.vocabulary - 1) + ", or " +
+                       std::to_string(ignore_index));
+  return labels;
+}
+}  // namespace
+
+stored_model read_model(std::string const& option, std::string const& path,
+                        std::string const& labels_option, std::string const& labels_path) {
+  stored_model model;
+  model.option = option;
+  model.path = path;
+  model.file = read_npy(option, path, logit_types);
+  std::vector<index_t> const& shape = model.file.shape;
+  std::size_t const rank = shape.size();
+  if (rank != 2 && rank != 3)
+    throw user_error(option + ": " + path + " has shape " + shape_text(shape) +
+                     ", must be (T, V) or (B, T, V)");
+  model.batched = rank == 3;
+  model.sequences = model.batched ? shape[0] : 1;
+  model.positions = shape[rank - 2];
+  model.vocabulary = shape[rank - 1];
+  if (model.vocabulary < 1)
+    throw user_error(option + ": " + path + " has shape " + shape_text(shape) +
+                     ", must have at least one vocabulary id");
+  if (!labels_path.empty()) model.labels = read_labels(model, labels_option, labels_path);
+  return model;
+}
+
+void check_batch(stored_model const& teacher, stored_model const& student) {
+  if (teacher.sequences != student.sequences)
+    throw user_error(student.option + ": " + student.path + " has " +
+                     std::to_string(student.sequences) + " sequences, must have as many as " +
+                     teacher.option + ": " + std::to_string(teacher.sequences));
+}
+
+template <class S>
+model_input<S> convert(stored_model&& stored) {
+  model_input<S> model;
+  static_cast<model_shape&>(model) = std::move(stored);
+  auto const take = [&](auto& from) {
+    using from_type = typename std::remove_reference_t<decltype(from)>::value_type;
+    if constexpr (std::is_same_v<from_type, S>) {
+      model.logits = std::move(from);
+    } else if constexpr (mlot::real<S> && mlot::storage<from_type>) {
+      model.logits.reserve(from.size());
+      for (from_type const& z : from) model.logits.push_back(mlot::load_as<S>(z));
+    }
+  };
+  std::visit(take, stored.file.elements);
+  return model;
+}
+template model_input<mlot::half> convert(stored_model&&);
+template model_input<float> convert(stored_model&&);
+template model_input<double> convert(stored_model&&);
+
+std::string position(model_shape const& model, index_t row) {
+  std::string const within = "row " + std::to_string(row % model.positions);
+  if (!model.batched) return within;
+  return "sequence " + std::to_string(row / model.positions) + ", " + within;
+}
+}  // namespace mlot_cli

@@ -1,0 +1,59 @@
+#pragma once
+#include <optional>
+
+#include "mlot/core/view.hpp"
+#include "mlot_cli/npy.hpp"
+namespace mlot_cli {
+inline constexpr index_t ignore_index = -100;  ///< the label of a position that does not count
+
+/// What is known of one model besides its logits.
+struct model_shape {
+  std::string option, path;  ///< the argument that named the logits, and its value
+  index_t sequences = 0, positions = 0, vocabulary = 0;
+  bool batched = false;                        ///< (B, T, V) rather than (T, V)
+  std::optional<std::vector<index_t>> labels;  ///< (B, T) each an id or ignore_index; or none given
+
+  index_t rows() const { return sequences * positions; }
+  mlot::host::matrix<index_t const> label_view() const {
+    return {labels->data(), sequences, positions, positions};
+  }
+  /// Of the logits' file.
+  std::vector<index_t> shape() const {
+    if (batched) return {sequences, positions, vocabulary};
+    return {positions, vocabulary};
+  }
+};
+
+/// One model, its logits in the type that they are stored in.
+struct stored_model : model_shape {
+  npy_array file;
+};
+
+/// One model, its logits in the type that the library reads.
+template <class S>
+struct model_input : model_shape {
+  std::vector<S> logits;  ///< (B, T, V)
+  mlot::host::matrix<S const> view() const {
+    return {logits.data(), rows(), vocabulary, vocabulary};
+  }
+};
+
+template <class S>
+struct input_pair {
+  model_input<S> teacher, student;
+};
+
+/// Reads one model's files; no label file where `labels_path` is empty. Throws user_error.
+stored_model read_model(std::string const& option, std::string const& path,
+                        std::string const& labels_option, std::string const& labels_path);
+
+/// Throws user_error unless both have the same number of sequences.
+void check_batch(stored_model const& teacher, stored_model const& student);
+
+/// S: half (only of half), float or double.
+template <class S>
+model_input<S> convert(stored_model&& stored);
+
+/// "row 3", or "sequence 1, row 3" of a batch; `row` counts over the whole batch.
+std::string position(model_shape const& model, index_t row);
+}  // namespace mlot_cli

@@ -1,0 +1,55 @@
+#include "mlot_cli/output_files.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <random>
+
+#include "mlot_cli/npy.hpp"
+#include "mlot_cli/user_error.hpp"
+
+namespace mlot_cli {
+namespace fs = std::filesystem;
+namespace {
+[[noreturn]] void refuse(std::string const& option, std::string const& path, char const* why) {
+  throw user_error(option + ": " + path + " cannot be written: " + why);
+}
+}  // namespace
+
+output_files::~output_files() {
+  std::error_code ignored;
+  for (file const& f : files_) fs::remove(f.written, ignored);
+}
+
+template <class T>
+void output_files::add(std::string const& option, std::string const& path,
+                       std::span<index_t const> shape, std::span<T const> elements) {
+  if (path.empty()) return;
+  std::error_code problem;
+  fs::path place = path;
+  if (fs::exists(place, problem)) {
+    if (!fs::is_regular_file(place, problem)) refuse(option, path, "it is not a regular file");
+    place = fs::canonical(place, problem);  // what a link names is replaced, not the link
+  }
+  std::string const beside =
+      place.string() + "." + std::to_string(std::random_device{}()) + ".part";
+  std::ofstream out(beside, std::ios::binary);
+  if (!out) refuse(option, path, "no file can be made there");
+  files_.push_back({option, place.string(), beside});
+  write_npy(out, shape, elements);
+  out.close();
+  if (!out) refuse(option, path, "the disk does not take it");
+}
+template void output_files::add(std::string const&, std::string const&, std::span<index_t const>,
+                                std::span<float const>);
+template void output_files::add(std::string const&, std::string const&, std::span<index_t const>,
+                                std::span<double const>);
+
+void output_files::publish() {
+  for (file& f : files_) {
+    std::error_code problem;
+    fs::rename(f.written, f.path, problem);
+    if (problem) refuse(f.option, f.path, problem.message().c_str());
+    f.written = f.path;
+  }
+}
+}  // namespace mlot_cli

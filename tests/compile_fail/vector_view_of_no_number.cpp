@@ -1,0 +1,14 @@
+// must not compile: mlot: a view holds floating-point, half, bfloat16 or integer elements; give
+// scalar_traits to a number type of your own
+#include <mlot/core/view.hpp>
+
+struct celsius {
+  float degrees = 0;
+};
+#if !MLOT_MUST_NOT_COMPILE
+template <>
+struct mlot::scalar_traits<celsius> : mlot::arithmetic_scalar<celsius> {
+  static double value(celsius const& x) { return x.degrees; }
+};
+#endif
+mlot::host::vector<celsius> const view{};

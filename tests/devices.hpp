@@ -1,0 +1,42 @@
+#pragma once
+#include <tuple>
+
+#include "mlot/mlot.hpp"
+#if MLOT_TEST_SIMD
+#  include "mlot/simd.hpp"
+#endif
+/// Where a test runs: on a device, computing in T, with logits stored as S and gradients as G.
+template <class Device, class T, class S = T, class G = S>
+struct on_with {
+  using device = Device;
+  using scalar = T;
+  using storage = S;
+  using gradient = G;
+};
+
+namespace kit {
+template <class... Lists>
+using joined = decltype(std::tuple_cat(Lists{}...));
+template <class Device>
+using each_scalar = std::tuple<on_with<Device, float>, on_with<Device, double>>;
+template <class Device>
+using each_storage =
+    std::tuple<on_with<Device, float>, on_with<Device, double>, on_with<Device, float, mlot::half>,
+               on_with<Device, float, mlot::bfloat16>>;
+template <class Device>
+using each_gradient =
+    joined<each_storage<Device>, std::tuple<on_with<Device, float, mlot::half, float>,
+                                            on_with<Device, float, float, mlot::bfloat16>>>;
+}  // namespace kit
+
+// A test with one of these lists runs once for each of its lines. A new backend adds itself here.
+#if MLOT_TEST_SIMD
+template <template <class> class List>
+using on_every_device = kit::joined<List<mlot::on::scalar>, List<mlot::on::simd<>>>;
+#else
+template <template <class> class List>
+using on_every_device = List<mlot::on::scalar>;
+#endif
+using every_device = on_every_device<kit::each_scalar>;
+using every_storage = on_every_device<kit::each_storage>;
+using every_gradient = on_every_device<kit::each_gradient>;

@@ -1,0 +1,156 @@
+// The preset against runs of the authors' code: tests/golden/README.md.
+#include "mlot/loss/reference_code.hpp"
+
+#include "devices.hpp"
+#include "golden/npz.hpp"
+#include "loss/owned_loss.hpp"
+#include "mlot/loss/answer_windows.hpp"
+#include "test.hpp"
+namespace {
+using namespace loss_test;
+
+/// (B, positions, V) as a framed (B positions, V) matrix.
+template <class T>
+kit::framed<T> logits_of(golden::array const& a) {
+  kit::framed<T> rows(a.shape[0] * a.shape[1], a.shape[2]);
+  kit::fill(rows,
+            [&](index_t i, index_t j) { return T(a.values[std::size_t(i * a.shape[2] + j)]); });
+  return rows;
+}
+std::vector<std::vector<double>> rows_of(golden::array const& a) {
+  std::vector<std::vector<double>> rows;
+  for (auto at = a.values.begin(); at != a.values.end(); at += a.shape.back())
+    rows.emplace_back(at, at + a.shape.back());
+  return rows;
+}
+
+struct labels_of {
+  std::vector<index_t> values;
+  mlot::host::matrix<index_t const> view;
+  explicit labels_of(golden::array const& a)
+      : values(a.values.begin(), a.values.end()),
+        view{values.data(), a.shape[0], a.shape[1], a.shape[1]} {}
+};
+
+/// Weights that leave one part alone, or the whole distillation loss.
+struct part {
+  char const* gradient;
+  double difference, logarithm, transport, weight;
+};
+
+/// One case with memory behind it.
+template <class T>
+struct authors_case {
+  golden::npz const& c;
+  labels_of teacher_labels{c["teacher_targets"]}, student_labels{c["student_targets"]};
+  bool skip_teacher = c.whole("skip_teacher_eos") != 0;
+  bool skip_student = c.whole("skip_student_eos") != 0;
+  index_t length = std::max(mlot::longest_window(teacher_labels.view, -100, skip_teacher),
+                            mlot::longest_window(student_labels.view, -100, skip_student));
+  index_t sequences = student_labels.view.rows;
+  std::vector<index_t> memory =
+      std::vector<index_t>(std::size_t(sequences * length * 4 + 4 * sequences + 4));
+  mlot::token_rows<> teacher_windows{}, student_windows{};
+  mlot::token_pairs<> pairs{};
+  kit::framed<T> teacher = logits_of<T>(c["teacher_logits"]);
+  kit::framed<T> student = logits_of<T>(c["student_logits"]);
+  kit::framed<T> gradient{student.rows(), student.cols()}, terms{5};
+  kit::framed<index_t> teacher_columns{1, 50}, student_columns{1, 50};
+
+  explicit authors_case(golden::npz const& from) : c(from) {
+    auto at = memory.data();
+    auto const take = [&](index_t size) {
+      at += size;
+      return mlot::host::vector<index_t>{at - size, size};
+    };
+    index_t const tokens = sequences * length;
+    auto const teacher_offset = take(sequences + 1), teacher_row = take(tokens);
+    auto const student_offset = take(sequences + 1), student_row = take(tokens);
+    REQUIRE(mlot::rows_from_windows(teacher_labels.view, -100, skip_teacher, length,
+                                    {teacher_offset, teacher_row}, teacher_windows)
+                .ok());
+    REQUIRE(mlot::rows_from_windows(student_labels.view, -100, skip_student, length,
+                                    {student_offset, student_row}, student_windows)
+                .ok());
+    auto const pair_offset = take(sequences + 1), pair_teacher = take(tokens);
+    REQUIRE(mlot::pairs_from_windows(teacher_labels.view, skip_teacher, student_labels.view,
+                                     skip_student, -100, pair_offset, pair_teacher, take(tokens),
+                                     pairs)
+                .ok());
+  }
+  template <class Device>
+  void run(Device device, part const& of) {
+    gradient.clear(), terms.clear();
+    mlot::reference_code<T> const loss{.teacher_logits = teacher.matrix(),
+                                       .student_logits = student.matrix(),
+                                       .teacher_windows = teacher_windows,
+                                       .student_windows = student_windows,
+                                       .pairs = pairs,
+                                       .teacher_temperature = T(c.number("teacher_temperature")),
+                                       .student_temperature = T(c.number("student_temperature")),
+                                       .weight = T(of.weight),
+                                       .difference_weight = T(of.difference),
+                                       .logarithm_weight = T(of.logarithm),
+                                       .transport_weight = T(of.transport),
+                                       .terms = terms.vector(),
+                                       .gradient = gradient.matrix(),
+                                       .teacher_columns = teacher_columns.matrix(),
+                                       .student_columns = student_columns.matrix()};
+    std::vector<std::byte> scratch(mlot::workspace_size(device, loss));
+    REQUIRE(mlot::compute(device, loss, {scratch.data(), scratch.size()}).ok());
+    CHECK(gradient.exactly_written());
+    CHECK(terms.exactly_written());
+  }
+};
+
+/// The first columns, as many as the vocabulary has; the rest must be missing ones.
+double columns_error(kit::framed<index_t>& x, std::vector<double> const& reference) {
+  std::vector<double> expected = reference;
+  expected.resize(50, -1);
+  return difference_of(x, std::vector<std::vector<double>>{expected});
+}
+}  // namespace
+
+TEMPLATE_LIST_TEST_CASE("every run of the authors' code is met, each part alone", "",
+                        every_device) {
+  using T = typename TestType::scalar;
+  auto const cases = golden::all_of("authors_");
+  CHECK(cases.size() == 10);
+  // float promises the terms and the gradient of the whole; the two weak parts are 1e-3 to 1e-7 of
+  // it, differences of nearly equal numbers, so their gradients are held to account in double.
+  constexpr bool exact = sizeof(T) == 8;
+  constexpr double tolerance = exact ? 1e-9 : 1e-5;
+  for (golden::npz const& c : cases) {
+    authors_case<T> run(c);
+    for (part const& of : {part{"grad_dist64", 1, 0.1, 0.1, c.number("distillation_weight")},
+                           part{"grad_had64", 1, 0, 0, 1}, part{"grad_kl64", 0, 1, 0, 1},
+                           part{"grad_sd64", 0, 0, 1, 1}}) {
+      INFO(c.name() << " " << of.gradient);
+      run.run(typename TestType::device(), of);
+      CHECK(difference_of(run.terms(1), c.number("had64")) <= tolerance);
+      CHECK(difference_of(run.terms(2), c.number("kl64")) <= tolerance);
+      CHECK(difference_of(run.terms(3), c.number("sd64")) <= tolerance);
+      if (of.difference + of.logarithm > 1)
+        CHECK(difference_of(run.terms(4), c.number("dist64")) <= tolerance);
+      CHECK(run.terms(0) == T(0));
+      CHECK(columns_error(run.teacher_columns, c.values("teacher_rank")) == 0);
+      CHECK(columns_error(run.student_columns, c.values("student_rank")) == 0);
+      if (c.has(of.gradient) && (exact || of.difference > 0))
+        CHECK(difference_of(run.gradient, rows_of(c[of.gradient])) <= tolerance);
+    }
+  }
+}
+
+TEST_CASE("answer windows are those that the authors' code derives") {
+  for (golden::npz const& c : golden::all_of("authors_"))
+    for (std::string const side : {"teacher", "student"}) {
+      labels_of const labels(c[side + "_targets"]);
+      for (index_t b = 0; b < labels.view.rows; ++b) {
+        INFO(c.name() << " " << side << " " << b);
+        auto const window =
+            mlot::answer_window_of(labels.view.row(b), -100, c.whole("skip_" + side + "_eos") != 0);
+        CHECK(double(window.start) == c.values(side + "_start")[std::size_t(b)]);
+        CHECK(double(window.size) == c.values(side + "_size")[std::size_t(b)]);
+      }
+    }
+}

@@ -1,0 +1,74 @@
+#include "primitive/every_primitive.hpp"
+#ifdef _OPENMP
+#  include <omp.h>
+#endif
+using namespace mlot;
+
+namespace {
+/// Sets the number of OpenMP threads, where there are any, and sets it back.
+class thread_count {
+ public:
+  explicit thread_count(int count) {
+#ifdef _OPENMP
+    before_ = omp_get_max_threads();
+    omp_set_dynamic(0);
+    omp_set_num_threads(count);
+#else
+    before_ = count;
+#endif
+  }
+  ~thread_count() {
+#ifdef _OPENMP
+    omp_set_num_threads(before_);
+#endif
+  }
+  thread_count(thread_count const&) = delete;
+
+ private:
+  int before_;
+};
+
+template <class Device, class T, class S>
+std::vector<std::byte> results_with(int threads) {
+  thread_count const set(threads);
+  kit::every_primitive<T, S> all;
+  all.for_each([](char const* name, auto const& primitive) {
+    INFO(name);
+    kit::succeeds<Device>(primitive);
+  });
+  return all.results();
+}
+
+#if MLOT_TEST_SIMD
+/// Whether on:: has a run() for exactly this device, not for one that it derives from.
+template <class Device, class Primitive>
+concept has_its_own_version = requires {
+  static_cast<status (*)(Device, Primitive const&, workspace<host_memory>)>(&on::run);
+};
+#endif
+}  // namespace
+
+TEMPLATE_LIST_TEST_CASE("every primitive gives the same bits for 1, 2 and 4 threads and again",
+                        "[determinism]", every_storage) {
+  using T = typename TestType::scalar;
+  using S = typename TestType::storage;
+  auto const one = results_with<typename TestType::device, T, S>(1);
+  CHECK(one.size() > 10000);
+  for (int const threads : {2, 4, 1, 4})
+    CHECK((results_with<typename TestType::device, T, S>(threads) == one));
+}
+
+#if MLOT_TEST_SIMD
+TEMPLATE_TEST_CASE("the simd device runs its own version of each primitive", "[determinism]", float,
+                   double) {
+  kit::every_primitive<TestType, TestType> all;
+  std::vector<std::string> scalar_only;
+  all.for_each([&](char const* name, auto const& primitive) {
+    using primitive_type = std::remove_cvref_t<decltype(primitive)>;
+    static_assert(has_its_own_version<on::scalar, primitive_type>);
+    if (!has_its_own_version<on::simd<>, primitive_type>) scalar_only.push_back(name);
+  });
+  // One number a token or a sequence: nothing for lanes.
+  CHECK(scalar_only == std::vector<std::string>{"cross_entropy", "sequence_totals"});
+}
+#endif

@@ -1,0 +1,161 @@
+#pragma once
+#include <cstring>
+#include <vector>
+
+#include "devices.hpp"
+#include "framed.hpp"
+#include "problems.hpp"
+#include "random.hpp"
+#include "run.hpp"
+#include "tokens.hpp"
+namespace kit {
+/// One of each primitive, chained as a loss chains them, on a ragged batch of two models' logits.
+template <class T, class S>
+class every_primitive {
+ public:
+  using memory = mlot::host_memory;
+  static constexpr index_t vocabulary = 203, k = 19, iterations = 6, sequences = 5;
+
+  /// Calls visit(name, primitive) for each, in an order in which the results are there in time.
+  void for_each(auto visit) {
+    for (int side : {0, 1}) {
+      model& m = side == 0 ? teacher : student;
+      auto const rows = m.tokens.view();
+      visit("vocabulary_mass", mlot::vocabulary_mass<T, S, memory>{
+                                   .logits = m.logits.matrix(),
+                                   .tokens = rows,
+                                   .maximum = m.maximum.vector(),
+                                   .at = {{T(1), m.partition.vector(), m.mass.matrix()},
+                                          {T(2), m.second.vector(), {}}},
+                                   .temperatures = 2});
+      visit("top_columns",
+            mlot::top_columns<T, memory>{.mass = m.mass.matrix(), .ids = m.ids.matrix()});
+      visit("gather_columns", mlot::gather_columns<T, S, memory>{.logits = m.logits.matrix(),
+                                                                 .tokens = rows,
+                                                                 .ids = m.ids.matrix(),
+                                                                 .table = m.table.matrix()});
+      visit("column_probabilities",
+            mlot::column_probabilities<T, memory>{.logits = m.table.matrix(),
+                                                  .maximum = m.maximum.vector(),
+                                                  .partition = m.partition.vector(),
+                                                  .probability = m.p.matrix(),
+                                                  .log_probability = m.log_p.matrix()});
+    }
+    auto const student_rows = student.tokens.view();
+    visit("cross_entropy",
+          mlot::cross_entropy<T, S, memory>{.logits = student.logits.matrix(),
+                                            .tokens = student_rows,
+                                            .labels = {label.vector()},
+                                            .maximum = student.maximum.vector(),
+                                            .partition = student.partition.vector(),
+                                            .out = cross_entropies.vector()});
+    mlot::aligned_terms<T, memory> const aligned{.teacher = teacher.p.matrix(),
+                                                 .student = student.p.matrix(),
+                                                 .student_log = student.log_p.matrix(),
+                                                 .teacher_offset = teacher.tokens.view().offset,
+                                                 .student_offset = student_rows.offset,
+                                                 .holistic_difference = difference.vector(),
+                                                 .sequential_logarithm = logarithm.vector()};
+    visit("aligned_terms", aligned);
+    visit("aligned_terms_gradient",
+          mlot::aligned_terms_gradient<T, memory>{.of = aligned,
+                                                  .table_gradient = table_gradient.matrix(),
+                                                  .log_gradient = log_gradient.matrix()});
+    mlot::pairwise_cost<T, memory> const costs{.teacher = teacher.p.matrix(),
+                                               .student = student.p.matrix(),
+                                               .batch = shape.view(),
+                                               .cost = cost.matrix()};
+    visit("pairwise_cost", costs);
+    for (bool const safe : {true, false}) {
+      mlot::sinkhorn<T, memory> const transport{
+          .batch = shape.view(),
+          .cost = cost.matrix(),
+          .epsilon = safe ? T(0.1) : T(0.001),
+          .iterations = iterations,
+          .history = {row_scaling.matrix(), column_scaling.matrix(), logarithmic.vector()},
+          .plan = plan.matrix(),
+          .distance = distance.vector()};
+      visit("sinkhorn", transport);
+      visit("sinkhorn_gradient", mlot::sinkhorn_gradient<T, memory>{
+                                     .of = transport, .cost_gradient = cost_gradient.matrix()});
+    }
+    visit("pairwise_cost_gradient",
+          mlot::pairwise_cost_gradient<T, memory>{.of = costs,
+                                                  .upstream = cost_gradient.matrix(),
+                                                  .student_gradient = second_gradient.matrix()});
+    visit("logit_gradient",
+          mlot::logit_gradient<T, S, S, memory>{
+              .logits = student.logits.matrix(),
+              .tokens = student_rows,
+              .maximum = student.maximum.vector(),
+              .columns = {{T(1), student.partition.vector(), student.ids.matrix(),
+                           student.p.matrix(), table_gradient.matrix(), log_gradient.matrix()},
+                          {T(2),
+                           student.second.vector(),
+                           student.ids.matrix(),
+                           student.p.matrix(),
+                           second_gradient.matrix(),
+                           {}}},
+              .column_gradients = 2,
+              .labels = {label.vector()},
+              .label_partition = student.partition.vector(),
+              .gradient = gradient.matrix()});
+    visit("sequence_totals",
+          mlot::sequence_totals<T, memory>{
+              .terms = terms.matrix(), .weight = {T(1), T(1), T(1), T(1)}, .out = totals.vector()});
+  }
+  /// Everything written, as bytes.
+  std::vector<std::byte> results() {
+    std::vector<std::byte> all;
+    auto const append = [&](auto&... arrays) { (append_bytes(all, arrays), ...); };
+    for (model* const m : {&teacher, &student})
+      append(m->maximum, m->partition, m->second, m->mass, m->ids, m->table, m->p, m->log_p);
+    append(cross_entropies, difference, logarithm, table_gradient, log_gradient, cost, plan,
+           distance, row_scaling, column_scaling, cost_gradient, second_gradient, gradient, totals);
+    return all;
+  }
+
+ private:
+  struct model {
+    kit::tokens tokens;
+    framed<S> logits{tokens.rows, vocabulary, {1, 3, 1}};
+    framed<T> maximum{tokens.count()}, partition{tokens.count()}, second{tokens.count()};
+    framed<T> mass{sequences, vocabulary};
+    framed<index_t> ids{sequences, k};
+    framed<T> table{tokens.count(), k}, p{tokens.count(), k}, log_p{tokens.count(), k};
+    model(std::vector<index_t> const& lengths, std::uint64_t seed) : tokens(lengths, true) {
+      random_source random(seed);
+      fill(logits, [&](index_t, index_t) { return mlot::store_as<S>(T(3 * random.normal())); });
+    }
+  };
+  static void append_bytes(std::vector<std::byte>& all, auto& array) {
+    for (index_t i = 0; i < array.rows(); ++i)
+      for (index_t j = 0; j < array.cols(); ++j) {
+        auto const bytes = reinterpret_cast<std::byte const*>(&array(i, j));
+        all.insert(all.end(), bytes, bytes + sizeof array(i, j));
+      }
+  }
+  model teacher{{9, 0, 40, 1, 23}, 1}, student{{12, 3, 31, 0, 25}, 2};
+  problems shape{{{9, 12}, {0, 3}, {40, 31}, {1, 0}, {23, 25}}};
+  framed<index_t> label = labels(), logarithmic{sequences};
+  framed<T> cross_entropies{sequences}, difference{sequences}, logarithm{sequences}, totals{5};
+  framed<T> table_gradient{student.tokens.count(), k}, log_gradient{student.tokens.count(), k};
+  framed<T> second_gradient{student.tokens.count(), k}, cost{shape.rows(), 31},
+      plan{shape.rows(), 31};
+  framed<T> cost_gradient{shape.rows(), 31}, distance{sequences};
+  framed<T> row_scaling{iterations, shape.rows()}, column_scaling{iterations, shape.columns()};
+  framed<S> gradient{student.tokens.rows, vocabulary};
+  framed<T> terms = some_terms();
+
+  framed<index_t> labels() const {
+    framed<index_t> all(student.tokens.rows);
+    fill(all, [](index_t, index_t r) { return r % 5 == 0 ? -100 : (r * 31) % vocabulary; });
+    return all;
+  }
+  static framed<T> some_terms() {
+    framed<T> all(sequences, 4);
+    fill(all, [](index_t b, index_t c) { return T(1) / T(1 + b + c); });
+    return all;
+  }
+};
+}  // namespace kit

@@ -1,0 +1,78 @@
+# Which layer may include which, and which words no header says. layers.sh tells the rules.
+BEGIN {
+  may["core"] = "core"
+  may["cost"] = "core cost"
+  may["primitive"] = "core cost primitive"
+  may["scalar"] = "core cost primitive scalar"
+  may["simd"] = "core cost primitive scalar simd"
+  may["cuda"] = "core cost primitive cuda"
+  may["loss"] = "core cost primitive loss"
+  may["distributed"] = "core cost primitive loss distributed"
+  may["umbrella"] = "core cost primitive scalar simd cuda loss distributed umbrella"
+  may["interop"] = "core cost primitive scalar simd cuda loss distributed interop umbrella"
+  forbidden = "throw|abort|exit|_Exit|quick_exit|terminate|printf|fprintf|puts|new|malloc|calloc|realloc"
+}
+
+function say(what) { print FILENAME ":" FNR ": " what }
+
+function layer_of(path,   part, n) {
+  n = split(path, part, "/")
+  if (n == 2) return "umbrella"
+  return part[2]
+}
+
+# The line without comments and without the contents of strings; remembers an open /* in in_comment.
+function code_of(line,   out, two, c, quote) {
+  out = ""
+  while (line != "") {
+    two = substr(line, 1, 2)
+    c = substr(line, 1, 1)
+    if (in_comment) {
+      if (two == "*/") { in_comment = 0; line = substr(line, 3) } else line = substr(line, 2)
+    } else if (quote != "") {
+      if (c == "\\") line = substr(line, 3)
+      else { if (c == quote) { quote = ""; out = out c }; line = substr(line, 2) }
+    } else if (two == "//") {
+      return out
+    } else if (two == "/*") {
+      in_comment = 1; line = substr(line, 3)
+    } else {
+      # 1(apostrophe)000 separates digits and opens nothing
+      if (c == "\"" || (c == "\047" && out !~ /[0-9A-Za-z]$/)) quote = c
+      out = out c; line = substr(line, 2)
+    }
+  }
+  return out
+}
+
+FNR == 1 {
+  in_comment = 0
+  layer = layer_of(FILENAME)
+  known = layer in may
+  if (split(FILENAME, unused, "/") > 3) say("a file lies in one folder below mlot, no deeper")
+  else if (!known) say("unknown layer " layer)
+}
+
+!in_comment && /^[ \t]*#[ \t]*include/ {
+  line = $0
+  sub(/^[ \t]*#[ \t]*include[ \t]*/, "", line)
+  quoted = line ~ /^"/
+  sub(/^["<]/, "", line)
+  sub(/[">].*/, "", line)
+  if (line ~ /^mlot\//) {
+    if (FILENAME ~ /\.hpp$/ && line ~ /\.cuh$/) say("a .hpp includes the .cuh " line)
+    if (known && index(" " may[layer] " ", " " layer_of(line) " ") == 0) say(layer " includes " line)
+  } else if (quoted) {
+    say("write the include of " line " from include/: mlot/...")
+  }
+  if (line ~ /stream$/) say("includes " line)
+  next
+}
+
+{
+  code = code_of($0)
+  gsub(/[^A-Za-z0-9_]+/, " ", code)
+  n = split(code, word, " ")
+  for (i = 1; i <= n; ++i)
+    if (word[i] ~ ("^(" forbidden ")$")) say("mentions " word[i])
+}

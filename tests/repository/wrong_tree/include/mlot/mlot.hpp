@@ -1,0 +1,3 @@
+#pragma once
+#include <mlot/interop/outside.hpp>
+#include <mlot/loss/high.hpp>

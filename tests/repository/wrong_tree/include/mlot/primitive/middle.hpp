@@ -1,0 +1,3 @@
+#pragma once
+#include "mlot/core/low.hpp"
+#include "mlot/scalar/loops.hpp"

@@ -1,0 +1,3 @@
+#pragma once
+#include "mlot/primitive/middle.hpp"
+#include "mlot/simd/loops.hpp"

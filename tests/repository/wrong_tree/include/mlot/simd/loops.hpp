@@ -1,0 +1,3 @@
+#pragma once
+#include "mlot/cuda/loops.cuh"
+#include "mlot/scalar/loops.hpp"
