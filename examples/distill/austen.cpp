@@ -30,9 +30,9 @@ void fetch(fs::path const& data_file) {
   fs::path const folder = data_file.parent_path() / "fetch", log = data_file.parent_path() / "log";
   fs::remove_all(folder);
   fs::create_directories(folder / "unpacked");
-  std::string const command = "{ cd " + quoted(folder) + " && apt-get -o Acquire::Retries=1 download " +
-                              package + " && dpkg-deb -x " + package + "_*.deb unpacked; } >" +
-                              quoted(fs::absolute(log)) + " 2>&1";
+  std::string const command =
+      "{ cd " + quoted(folder) + " && apt-get -o Acquire::Retries=1 download " + package +
+      " && dpkg-deb -x " + package + "_*.deb unpacked; } >" + quoted(fs::absolute(log)) + " 2>&1";
   if (std::system(command.c_str()) != 0)
     throw user_error(std::string("the novels need `apt-get download ") + package +
                      "` (Debian or Ubuntu, with a network), which failed, see " + log.string() +
@@ -51,8 +51,8 @@ std::vector<std::vector<std::string>> austen_novels(fs::path const& cache) {
   try {
     return read_r_strings(bytes);
   } catch (user_error const& wrong) {
-    throw user_error(data_file.string() + ": " + wrong.what() + "; remove it to fetch it again, or " +
-                     way_out);
+    throw user_error(data_file.string() + ": " + wrong.what() +
+                     "; remove it to fetch it again, or " + way_out);
   }
 }
 }  // namespace distill

@@ -43,8 +43,8 @@ corpus file_corpus(std::filesystem::path const& file) {
   add_book(lines, false, out);
   constexpr std::size_t fewest_segments = 40;
   if (out.train.size() + out.held_out.size() < fewest_segments)
-    throw user_error("--corpus: " + file.string() + " is too small: " +
-                     std::to_string(out.train.size() + out.held_out.size()) +
+    throw user_error("--corpus: " + file.string() +
+                     " is too small: " + std::to_string(out.train.size() + out.held_out.size()) +
                      " segments of text, at least " + std::to_string(fewest_segments) +
                      " are needed");
   return out;

@@ -12,8 +12,7 @@ gradient_report check_gradient(loss_options const& options, index_t probes, std:
   std::mt19937_64 random(seed);
   auto const sequence = [&](int length, index_t vocabulary) {
     std::vector<token> out;
-    for (int t = 0; t < length; ++t)
-      out.push_back(token(random() % std::uint64_t(vocabulary)));
+    for (int t = 0; t < length; ++t) out.push_back(token(random() % std::uint64_t(vocabulary)));
     return out;
   };
   batch b;

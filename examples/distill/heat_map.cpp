@@ -21,7 +21,8 @@ std::string shade(double x) {
   double const t = at - double(i);
   std::string out = "#";
   for (auto const channel : {&colour::r, &colour::g, &colour::b}) {
-    auto const value = unsigned(std::lround(stops[i].*channel * (1 - t) + stops[i + 1].*channel * t));
+    auto const value =
+        unsigned(std::lround(stops[i].*channel * (1 - t) + stops[i + 1].*channel * t));
     constexpr std::string_view digits = "0123456789abcdef";
     out += digits[value / 16];
     out += digits[value % 16];
@@ -45,7 +46,8 @@ svg heat_map::draw() const {
   double const left = 44 + longest(rows), top = heading_height + 34 + longest(columns);
   double const width = cell * double(columns.size()), height = cell * double(rows.size());
   double const scale_width = 90;
-  svg out(std::max(left + width + scale_width, 12 + 7 * double(letters(remark))), top + height + 24);
+  svg out(std::max(left + width + scale_width, 12 + 7 * double(letters(remark))),
+          top + height + 24);
   out.text(20, 28, heading, {.size = 16, .colour = ink, .bold = true});
   out.text(20, 46, remark, {.size = 12, .colour = faint});
 

@@ -74,20 +74,18 @@ void draw_curve(svg& out, curve const& c, frame const& f) {
   if (!c.low.empty()) {
     std::vector<svg::point> outline;
     for (std::size_t i = 0; i < c.low.size(); ++i) outline.push_back({f.across(i), f.up(c.low[i])});
-    for (std::size_t i = c.high.size(); i-- > 0;)
-      outline.push_back({f.across(i), f.up(c.high[i])});
+    for (std::size_t i = c.high.size(); i-- > 0;) outline.push_back({f.across(i), f.up(c.high[i])});
     out.area(outline, c.colour, 0.18);
   }
   std::vector<svg::point> points;
-  for (std::size_t i = 0; i < c.mean.size(); ++i)
-    points.push_back({f.across(i), f.up(c.mean[i])});
+  for (std::size_t i = 0; i < c.mean.size(); ++i) points.push_back({f.across(i), f.up(c.mean[i])});
   out.polyline(points, c.colour, 2.2);
   if (points.size() == 1) out.circle(points[0].x, points[0].y, 3, c.colour);
 }
 }  // namespace
 
-svg line_charts(std::string_view heading, std::string_view remark,
-                std::vector<panel> const& panels, double panel_width, double panel_height) {
+svg line_charts(std::string_view heading, std::string_view remark, std::vector<panel> const& panels,
+                double panel_width, double panel_height) {
   svg out(panel_width * double(panels.size()), heading_height + panel_height);
   out.text(20, 28, heading, {.size = 16, .colour = ink, .bold = true});
   out.text(20, 46, remark, {.size = 12, .colour = faint});

@@ -14,6 +14,6 @@ struct panel {
 };
 
 /// Panels side by side under one heading and one legend, each with axes of its own.
-svg line_charts(std::string_view heading, std::string_view remark,
-                std::vector<panel> const& panels, double panel_width, double panel_height);
+svg line_charts(std::string_view heading, std::string_view remark, std::vector<panel> const& panels,
+                double panel_width, double panel_height);
 }  // namespace distill

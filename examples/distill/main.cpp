@@ -72,48 +72,58 @@ int check_gradients(loss_options const& loss) {
   return good ? 0 : 1;
 }
 
+/// A line of the account of what was done, with the seconds it took.
+class account {
+ public:
+  template <class... Arguments>
+  void line(char const* name, char const* pattern, Arguments... arguments) {
+    char text[128];
+    std::snprintf(text, sizeof text, pattern, arguments...);
+    std::printf("%-12s%-76s%6.1f s\n", name, text, watch_.lap());
+    std::fflush(stdout);
+  }
+
+ private:
+  stopwatch watch_;
+};
+
 int run(settings const& s) {
   if (s.check) return check_gradients(s.training.loss);
   std::error_code failed;
   std::filesystem::create_directories(s.out, failed);
   if (failed) throw user_error("--out: cannot make the folder " + s.out.string());
 
-  stopwatch whole, watch;
-  auto const lap = [&] {
-    std::printf("%8.1f s\n", watch.lap());
-    std::fflush(stdout);
-  };
+  stopwatch whole;
+  account done;
   corpus const text = s.corpus.empty() ? austen_corpus(s.out / "cache") : file_corpus(s.corpus);
-  std::printf("%-12s%zu segments to train, %zu held out", "corpus", text.train.size(), text.held_out.size());
-  lap();
+  done.line("corpus", "%zu segments to learn from, %zu held out", text.train.size(),
+            text.held_out.size());
 
-  tokenizer const teacher_tokens =
+  auto const teacher_tokens =
       tokenizer::train(text.train, tokenizer_kind::unigram, s.teacher_pieces);
-  tokenizer const student_tokens =
-      tokenizer::train(text.train, tokenizer_kind::bpe, s.student_pieces);
-  std::printf("tokenizers  teacher unigram %d pieces, student BPE %d", int(teacher_tokens.size()),
-              int(student_tokens.size()));
-  lap();
+  auto const student_tokens = tokenizer::train(text.train, tokenizer_kind::bpe, s.student_pieces);
+  done.line("tokenizers", "teacher: unigram, %d pieces; student: BPE, %d",
+            int(teacher_tokens.size()), int(student_tokens.size()));
 
   kneser_ney const teacher = count_ngrams(text.train, teacher_tokens, s.teacher_order);
   training_data const data = {
       .train = encode(thinned(text.train, s.train_segments), teacher_tokens, student_tokens),
-      .held_out = encode(thinned(text.held_out, s.held_out_segments), teacher_tokens, student_tokens),
+      .held_out =
+          encode(thinned(text.held_out, s.held_out_segments), teacher_tokens, student_tokens),
       .student_vocabulary = student_tokens.size(),
       .student_start = student_tokens.start()};
-  std::printf("teacher     Kneser-Ney %d-gram, %d n-grams, %.3f bits/byte held out", s.teacher_order,
-              int(teacher.size()), teacher_bits_per_byte(teacher, data.held_out));
-  lap();
+  done.line("teacher", "Kneser-Ney %d-gram, %d n-grams, %.3f bits/byte held out", s.teacher_order,
+            int(teacher.size()), teacher_bits_per_byte(teacher, data.held_out));
 
   comparison runs = compare(data, teacher, s.training, s.seeds, s.threads);
-  std::printf("students    2 x %d, %zu segments x %d epochs, judged on %zu segments", int(s.seeds),
-              data.train.size(), int(s.training.epochs), data.held_out.size());
-  lap();
-  std::fputs(report(runs).c_str(), stdout);
-  for (auto const& file : draw_pictures(s.out, runs, data, teacher, s.training.loss,
-                                        teacher_tokens, student_tokens))
-    std::printf("written: %s\n", file.string().c_str());
-  std::printf("%.1f s in all\n", whole.lap());
+  done.line("students", "2 objectives x %d seeds, %zu segments x %d epochs, judged on %zu",
+            int(s.seeds), data.train.size(), int(s.training.epochs), data.held_out.size());
+
+  std::printf("\n%s\n", report(runs).c_str());
+  for (auto const& file :
+       draw_pictures(s.out, runs, data, teacher, s.training.loss, teacher_tokens, student_tokens))
+    std::printf("%s\n", file.string().c_str());
+  std::printf("%.0f s in all\n", whole.lap());
   return 0;
 }
 }  // namespace

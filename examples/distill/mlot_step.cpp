@@ -24,9 +24,7 @@ void demand(mlot::status const& answer) {
 }
 }  // namespace
 
-bool available(loss_device device) {
-  return device == loss_device::scalar || DISTILL_SIMD;
-}
+bool available(loss_device device) { return device == loss_device::scalar || DISTILL_SIMD; }
 
 void loss_terms::add(loss_terms const& other, double weight) {
   cross_entropy += weight * other.cross_entropy;

@@ -69,9 +69,8 @@ sample const& readable_sample(training_data const& data) {
     std::size_t const longer = std::max(s.teacher.size(), s.student.size());
     return longer > good ? longer - good : good - longer;
   };
-  return *std::min_element(
-      data.held_out.begin(), data.held_out.end(),
-      [&](sample const& a, sample const& b) { return unfit(a) < unfit(b); });
+  return *std::min_element(data.held_out.begin(), data.held_out.end(),
+                           [&](sample const& a, sample const& b) { return unfit(a) < unfit(b); });
 }
 
 std::vector<std::string> pieces(tokenizer const& t, std::vector<token> const& ids) {
@@ -92,8 +91,9 @@ svg plan_map(student<float>& model, sample const& shown, logit_source const& tea
   step.keep_plan(true);
   step(teacher_logits, student_logits, b, nullptr);
   return heat_map{.heading = "How the Sinkhorn term pairs tokens of two tokenizers",
-                  .remark = "Transport plan of one held-out segment: each student token receives "
-                            "one unit of mass.",
+                  .remark =
+                      "Transport plan of one held-out segment: each student token receives "
+                      "one unit of mass.",
                   .row_title = "teacher tokens",
                   .column_title = "student tokens",
                   .rows = pieces(teacher_tokenizer, shown.teacher),

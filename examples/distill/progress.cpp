@@ -25,8 +25,8 @@ void progress::epoch(std::string const& run, epoch_record const& record) {
   ++done_;
   seconds_ += watch_.lap();
   if (!terminal_) return;
-  std::fprintf(stderr, "%s%3d %%  epoch %d of %d  %s: %.3f bits/byte  about %.0f s left", clear_line,
-               int(100 * done_ / epochs_), int(done_), int(epochs_), run.c_str(),
+  std::fprintf(stderr, "%s%3d %%  epoch %d of %d  %s: %.3f bits/byte  about %.0f s left",
+               clear_line, int(100 * done_ / epochs_), int(done_), int(epochs_), run.c_str(),
                record.held_out_bits, seconds_ * double(epochs_ - done_) / double(done_));
 }
 

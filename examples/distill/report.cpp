@@ -15,28 +15,34 @@ std::string format(char const* pattern, Arguments... arguments) {
 }
 
 template <class Measure>
-spread over_seeds(std::vector<run_record> const& runs, Measure measure) {
-  std::vector<double> values;
-  for (run_record const& run : runs) values.push_back(measure(run));
-  return spread_of(values);
+std::vector<double> measured(std::vector<run_record> const& runs, Measure measure) {
+  std::vector<double> out;
+  for (run_record const& run : runs) out.push_back(measure(run));
+  return out;
 }
 
-std::string cell(spread const& s, int decimals, bool ranges) {
-  return ranges ? format("%.*f [%.*f, %.*f]", decimals, s.mean, decimals, s.low, decimals, s.high)
-                : format("%.*f", decimals, s.mean);
+std::string cell(spread const& s, int decimals) {
+  return s.width() > 0
+             ? format("%.*f [%.*f, %.*f]", decimals, s.mean, decimals, s.low, decimals, s.high)
+             : format("%.*f", decimals, s.mean);
 }
 
-/// Says whether two groups of seeds differ by more than the seeds of either do among themselves.
-std::string verdict(char const* what, spread const& plain, spread const& distilled,
-                    std::size_t seeds) {
-  double const gap = distilled.mean - plain.mean;
-  double const noise = std::max(plain.width(), distilled.width());
-  std::string const how = format("%s: CE + MultiLevelOT is %.3f bits/byte %s CE", what,
-                                 std::abs(gap), gap < 0 ? "below" : "above");
-  if (seeds < 2) return how + "; one seed cannot tell what that means.\n";
-  return how + format("; seeds of one objective differ by up to %.3f: %s.\n", noise,
-                      std::abs(gap) > noise ? "more than their spread"
-                                            : "within their spread, so no difference is shown");
+/// What the seeds allow to say of one measure in bits per byte.
+template <class Measure>
+std::string verdict(char const* what, comparison const& runs, Measure measure) {
+  auto const plain = measured(runs.plain, measure), distilled = measured(runs.distilled, measure);
+  std::vector<double> gaps;
+  for (std::size_t seed = 0; seed < plain.size(); ++seed)
+    gaps.push_back(distilled[seed] - plain[seed]);
+  spread const gap = spread_of(gaps);
+  double const noise = std::max(spread_of(plain).width(), spread_of(distilled).width());
+
+  std::string const first = format("%s: the loss changes CE's bits/byte by %+.3f", what, gap.mean);
+  if (gaps.size() < 2) return first + "; one seed cannot tell whether that is chance.\n";
+  return first + format(" (seed by seed %+.3f to %+.3f).\n", gap.low, gap.high) +
+         format("  Seeds of one objective differ by up to %.3f: the change lies %s.\n", noise,
+                std::abs(gap.mean) > noise ? "beyond their spread"
+                                           : "within their spread and may be chance");
 }
 }  // namespace
 
@@ -54,39 +60,40 @@ double best_bits(run_record const& run) {
 }
 
 std::string report(comparison const& runs) {
-  std::size_t const seeds = runs.plain.size();
-  bool const ranges = seeds > 1;
-  std::string out = format("\n%-34s%-24s%-24s%s\n", ranges ? "held out: mean [least, most] of seeds" : "held out", "CE", "CE + MultiLevelOT", "difference");
+  constexpr char columns[] = "%-28s%-24s%-24s%s\n";
+  std::string out = format(columns, "", "CE", "CE + MultiLevelOT", "difference");
   auto const row = [&](char const* name, int decimals, auto measure) {
-    spread const plain = over_seeds(runs.plain, measure);
-    spread const distilled = over_seeds(runs.distilled, measure);
-    out += format("%-34s%-24s%-24s%+.*f\n", name, cell(plain, decimals, ranges).c_str(),
-                  cell(distilled, decimals, ranges).c_str(), decimals,
-                  distilled.mean - plain.mean);
+    spread const plain = spread_of(measured(runs.plain, measure));
+    spread const distilled = spread_of(measured(runs.distilled, measure));
+    out += format(columns, name, cell(plain, decimals).c_str(), cell(distilled, decimals).c_str(),
+                  format("%+.*f", decimals, distilled.mean - plain.mean).c_str());
   };
   auto const term = [](double loss_terms::*which) {
     return [which](run_record const& run) { return run.epochs.back().held_out.*which; };
   };
-  row("bits/byte, last epoch", 3, last_bits);
-  row("bits/byte, best epoch", 3, best_bits);
-  row("HAD a token, last epoch", 4, term(&loss_terms::absolute_difference));
-  row("SL a token, last epoch", 4, term(&loss_terms::logarithmic));
-  row("SD a token, last epoch", 4, term(&loss_terms::sinkhorn));
+  out += "held out, last epoch\n";
+  row("  bits/byte", 3, last_bits);
+  row("  HAD a token", 4, term(&loss_terms::absolute_difference));
+  row("  SL a token", 3, term(&loss_terms::logarithmic));
+  row("  SD a token", 4, term(&loss_terms::sinkhorn));
+  out += "held out, best epoch\n";
+  row("  bits/byte", 3, best_bits);
 
+  auto const milliseconds = [](run_record const& run) {
+    return 1e3 * run.time.all() / double(run.time.steps);
+  };
   auto const share = [](double time_record::*which) {
     return [which](run_record const& run) { return 100 * run.time.*which / run.time.all(); };
   };
-  row("ms a training step", 1,
-      [](run_record const& run) { return 1e3 * run.time.all() / double(run.time.steps); });
-  row("  % of it in the student", 1, share(&time_record::student));
-  row("  % of it in the loss", 1, share(&time_record::loss));
-  row("  % of it in the teacher", 1, share(&time_record::teacher));
+  out += "a training step\n";
+  row("  ms", 1, milliseconds);
+  row("  % in the loss", 0, share(&time_record::loss));
+  row("  % in the teacher", 0, share(&time_record::teacher));
+  if (runs.plain.size() > 1) out += "Mean [least, most] of the seeds.\n";
 
   out += "\n";
-  out += verdict("last epoch", over_seeds(runs.plain, last_bits),
-                 over_seeds(runs.distilled, last_bits), seeds);
-  out += verdict("best epoch", over_seeds(runs.plain, best_bits),
-                 over_seeds(runs.distilled, best_bits), seeds);
+  out += verdict("Last epoch", runs, last_bits);
+  out += verdict("Best epoch", runs, best_bits);
   return out;
 }
 }  // namespace distill

@@ -39,9 +39,10 @@ std::optional<settings> parse_command_line(int argc, char const* const* argv) {
   app.add_option("--seeds", s.seeds, "Students trained on either objective")
       ->check(count(100))
       ->capture_default_str();
-  auto* const epochs = app.add_option("--epochs", s.training.epochs, "Passes over the student's text")
-                           ->check(count(10000))
-                           ->capture_default_str();
+  auto* const epochs =
+      app.add_option("--epochs", s.training.epochs, "Passes over the student's text")
+          ->check(count(10000))
+          ->capture_default_str();
   app.add_option("--device", device, "Where the loss runs: scalar or simd")
       ->check(CLI::IsMember({"scalar", "simd"}));
   app.add_option("--threads", s.threads, "Students trained at a time; changes no result")

@@ -44,12 +44,23 @@ std::string escaped(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {
     std::size_t const length = character_length(text, at);
     switch (text[at]) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&apos;"; break;
-      default: out += length > 0 ? text.substr(at, length) : "\xef\xbf\xbd";
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&apos;";
+        break;
+      default:
+        out += length > 0 ? text.substr(at, length) : "\xef\xbf\xbd";
     }
     at += length > 0 ? length : 1;
   }
@@ -130,16 +141,20 @@ void svg::polyline(std::vector<point> const& points, std::string_view colour, do
 }
 
 void svg::area(std::vector<point> const& outline, std::string_view colour, double opacity) {
-  shape("polygon",
-        {{"points", coordinates(outline)}, {"fill", colour}, {"fill-opacity", opacity}});
+  shape("polygon", {{"points", coordinates(outline)}, {"fill", colour}, {"fill-opacity", opacity}});
 }
 
 void svg::text(double x, double y, std::string_view what, text_style const& style) {
   constexpr std::array<std::string_view, 3> anchors = {"start", "middle", "end"};
   std::string turn;
   if (style.turn != 0)
-    turn.append("rotate(").append(number(style.turn)).append(" ").append(number(x)).append(" ")
-        .append(number(y)).append(")");
+    turn.append("rotate(")
+        .append(number(style.turn))
+        .append(" ")
+        .append(number(x))
+        .append(" ")
+        .append(number(y))
+        .append(")");
   open("text", {{"x", x},
                 {"y", y},
                 {"font-size", style.size},

@@ -30,8 +30,7 @@ tokenizer tokenizer::train(std::span<std::string const> text, tokenizer_kind kin
       {"minloglevel", "2"}};
   text_reader reader(text);
   std::string serialized;
-  auto const trained =
-      sentencepiece::SentencePieceTrainer::Train(options, &reader, &serialized);
+  auto const trained = sentencepiece::SentencePieceTrainer::Train(options, &reader, &serialized);
   if (!trained.ok())
     throw user_error("SentencePiece cannot train " + std::to_string(size) +
                      " pieces on this text: " + trained.error_message());

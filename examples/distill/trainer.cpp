@@ -97,8 +97,7 @@ void trainer::evaluate(epoch_record& out) {
       b.append(data_.held_out[i]);
     student_.forward(b.student, student_logits_);
     teach(b);
-    sum.add(distillation_(teacher_logits_, student_logits_, b, nullptr),
-            double(b.student.size()));
+    sum.add(distillation_(teacher_logits_, student_logits_, b, nullptr), double(b.student.size()));
     bytes += b.bytes;
     tokens += b.student.size();
   }

@@ -1,4 +1,8 @@
 #pragma once
+// Students train side by side, each on one thread: no threads within a product.
+#ifndef EIGEN_DONT_PARALLELIZE
+#  define EIGEN_DONT_PARALLELIZE
+#endif
 #include <Eigen/Core>
 #include <cstdint>
 #include <span>

@@ -167,8 +167,6 @@ struct subcommand {
       throw user_error("--iterations: " + std::to_string(s.iterations) +
                        " given, must be at most 1000000");
     if (s.teacher_temperature) positive("--teacher-temperature", *s.teacher_temperature);
-    if (!s.gradient.empty() && s.gradient == s.plan)
-      throw user_error("--plan: " + s.plan + " given, must be another file than --gradient");
     if (s.run == command::check_gradient) {
       if (s.samples < 1)
         throw user_error("--samples: " + std::to_string(s.samples) + " given, must be at least 1");

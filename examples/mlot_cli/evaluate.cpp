@@ -15,8 +15,29 @@ struct call {
   settings const& s;
   model_shape const &teacher, &student;
 };
+/// A fault of the library in the words of the command line.
+std::string explain(mlot::status fault, call const& by) {
+  std::string name = fault.argument;
+  name.erase(0, name.find('.') + 1);
+  if (name.starts_with("options.")) name.erase(0, name.find('.') + 1);
+  if (name == "student_temperature" || (name == "teacher_temperature" && !by.s.teacher_temperature))
+    name = "temperature";
+  if (name == "teacher_logits" || name == "student_logits") {
+    model_shape const& model = name == "teacher_logits" ? by.teacher : by.student;
+    name = model.option + ": " + model.path;
+    if (fault.row >= 0 && model.batched) {
+      name += ", sequence " + std::to_string(fault.row / model.positions);
+      fault.row %= model.positions;
+    }
+  } else {
+    std::replace(name.begin(), name.end(), '_', '-');
+    name.insert(0, "--");
+  }
+  fault.argument = name.c_str();
+  return mlot::describe(fault);
+}
 void require(mlot::status const& answer, call const& by) {
-  if (!answer.ok()) throw user_error(explain(by.s, answer, by.teacher, by.student));
+  if (!answer.ok()) throw user_error(explain(answer, by));
 }
 
 template <class Device, class Loss>
@@ -199,28 +220,6 @@ bool has_simd() {
 #else
   return false;
 #endif
-}
-
-std::string explain(settings const& s, mlot::status fault, model_shape const& teacher,
-                    model_shape const& student) {
-  std::string name = fault.argument;
-  name.erase(0, name.find('.') + 1);
-  if (name.starts_with("options.")) name.erase(0, name.find('.') + 1);
-  if (name == "student_temperature" || (name == "teacher_temperature" && !s.teacher_temperature))
-    name = "temperature";
-  if (name == "teacher_logits" || name == "student_logits") {
-    model_shape const& model = name == "teacher_logits" ? teacher : student;
-    name = model.option + ": " + model.path;
-    if (fault.row >= 0 && model.batched) {
-      name += ", sequence " + std::to_string(fault.row / model.positions);
-      fault.row %= model.positions;
-    }
-  } else {
-    std::replace(name.begin(), name.end(), '_', '-');
-    name.insert(0, "--");
-  }
-  fault.argument = name.c_str();
-  return mlot::describe(fault);
 }
 
 template <mlot::real T, mlot::storage S>

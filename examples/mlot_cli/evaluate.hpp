@@ -47,8 +47,4 @@ struct wanted {
 /// answers a fault, in the words of the command line.
 template <mlot::real T, mlot::storage S>
 evaluation<T> evaluate(settings const& s, input_pair<S> const& input, wanted want);
-
-/// The user's words for a fault of the library.
-std::string explain(settings const& s, mlot::status fault, model_shape const& teacher,
-                    model_shape const& student);
 }  // namespace mlot_cli

@@ -25,11 +25,12 @@ void output_files::add(std::string const& option, std::string const& path,
                        std::span<index_t const> shape, std::span<T const> elements) {
   if (path.empty()) return;
   std::error_code problem;
-  fs::path place = path;
-  if (fs::exists(place, problem)) {
-    if (!fs::is_regular_file(place, problem)) refuse(option, path, "it is not a regular file");
-    place = fs::canonical(place, problem);  // what a link names is replaced, not the link
-  }
+  if (fs::exists(path, problem) && !fs::is_regular_file(path, problem))
+    refuse(option, path, "it is not a regular file");
+  fs::path place = fs::weakly_canonical(path, problem);  // replaces what a link names, not the link
+  if (problem) place = path;
+  for (file const& other : files_)
+    if (other.path == place) refuse(option, path, (other.option + " goes there").c_str());
   std::string const beside =
       place.string() + "." + std::to_string(std::random_device{}()) + ".part";
   std::ofstream out(beside, std::ios::binary);

@@ -72,11 +72,14 @@ std::string golden_file(folder const& in, golden::npz const& c, std::string cons
   return in.write(path, npy("<i8", tuple(a.shape),
                             std::vector<std::int64_t>(a.values.begin(), a.values.end())));
 }
+std::string in_brackets(std::string const& text) { return std::string("[").append(text) + "]"; }
+/// `width` ids as JSON has them, -1 where there are fewer.
 std::string list(std::vector<double> const& ids, std::size_t width) {
-  std::string text = "[";
+  std::string text;
   for (std::size_t i = 0; i < width; ++i)
-    text += (i > 0 ? ", " : "") + std::to_string(i < ids.size() ? std::int64_t(ids[i]) : -1);
-  return text + "]";
+    text.append(i > 0 ? ", " : "")
+        .append(std::to_string(i < ids.size() ? std::int64_t(ids[i]) : -1));
+  return in_brackets(text);
 }
 std::string digits(double x) {
   char text[32];
@@ -122,9 +125,9 @@ TEST_CASE("mlot_cli loss prints the golden cases and writes their gradients and 
         near("total", "total");
         std::size_t const width = c.values("student_idx").size();
         CHECK(value_of(json, "teacher_columns") ==
-              "[" + list(c.values("teacher_idx"), width) + "]");
+              in_brackets(list(c.values("teacher_idx"), width)));
         CHECK(value_of(json, "student_columns") ==
-              "[" + list(c.values("student_idx"), width) + "]");
+              in_brackets(list(c.values("student_idx"), width)));
         golden::array const gradient = in.array("g.npy"), plan = in.array("p.npy");
         CHECK(gradient.shape == c["student_logits"].shape);
         CHECK(plan.shape == c["plan"].shape);
@@ -173,7 +176,7 @@ TEST_CASE("mlot_cli reference_code prints what the authors' code computes") {
     std::string lists;  // the batch's one ranking, for each sequence
     for (std::int64_t b = 0; b < c["student_logits"].shape[0]; ++b)
       lists += (b > 0 ? ", " : "") + list(c.values("teacher_rank"), 50);
-    CHECK(value_of(json, "teacher_columns") == "[" + lists + "]");
+    CHECK(value_of(json, "teacher_columns") == in_brackets(lists));
   }
 }
 
@@ -273,7 +276,7 @@ TEST_CASE("mlot_cli adds a padded batch up and pads its plan with zeros") {
       }
   }
   CHECK(number_of(whole, "total") == Approx(total).epsilon(1e-14));
-  CHECK(value_of(whole, "student_columns") == "[" + columns + "]");
+  CHECK(value_of(whole, "student_columns") == in_brackets(columns));
 }
 
 TEST_CASE("mlot_cli: labels choose the rows, and other rows may hold anything") {
@@ -517,7 +520,8 @@ TEST_CASE("mlot_cli writes both files or none") {
     in.refuses(loss + words{"--gradient", good, "--plan", bad}, {"--plan: " + bad});
     in.refuses(loss + words{"--plan", good, "--gradient", bad}, {"--gradient: " + bad});
   }
-  in.refuses(loss + words{"--gradient", good, "--plan", good}, {"--plan", "another file"});
+  in.refuses(loss + words{"--gradient", good, "--plan", good},
+             {"--plan: ", "--gradient goes there"});
   CHECK(fs::is_directory(in.file("taken")));
   CHECK(fs::is_character_file("/dev/null"));
   in.write("g.npy", "old");  // a file of before is replaced by success alone

@@ -1,5 +1,4 @@
-// must not compile: mlot::compute: no version for this device; include its header, e.g.
-// mlot/mlot.hpp
+// must not compile: mlot::compute: no version for this device; include its header
 #include <mlot/primitive/top_columns.hpp>
 #include <mlot/scalar/device.hpp>
 #if !MLOT_MUST_NOT_COMPILE

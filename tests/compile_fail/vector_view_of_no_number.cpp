@@ -1,5 +1,4 @@
-// must not compile: mlot: a view holds floating-point, half, bfloat16 or integer elements; give
-// scalar_traits to a number type of your own
+// must not compile: mlot: a view holds floating-point, half, bfloat16 or integer elements
 #include <mlot/core/view.hpp>
 
 struct celsius {

@@ -48,8 +48,7 @@ class by_definition {
   }
 
   double operator()(gram history, token next) const {
-    if (history.size() >= order_)
-      history.erase(history.begin(), history.end() - long(order_ - 1));
+    if (history.size() >= order_) history.erase(history.begin(), history.end() - long(order_ - 1));
     return probability(history, next);
   }
   std::vector<double> const& discounts(std::size_t n) const { return discount_.at(n); }

@@ -1,8 +1,10 @@
 // The program as people run it: without a network, on a text of its own making.
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <stdexcept>
 
 #include "random.hpp"
 #include "test.hpp"
@@ -18,27 +20,33 @@ std::string bytes_of(fs::path const& file) {
 
 class workplace {
  public:
-  explicit workplace(std::string const& name)
-      : folder_(fs::temp_directory_path() / ("mlot_distill_" + name + "_" + std::to_string(random_source(std::uint64_t(std::hash<std::string>()(MLOT_TEST_DISTILL))).bits()))) {
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
+  workplace() {
+    std::string name = (fs::temp_directory_path() / "mlot_distill_XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
+    folder_ = name;
   }
+  workplace(workplace const&) = delete;
+  workplace& operator=(workplace const&) = delete;
   ~workplace() { fs::remove_all(folder_); }
   fs::path operator/(std::string const& name) const { return folder_ / name; }
 
-  int run(std::string const& arguments) const {
-    std::string const command = "cd '" + folder_.string() + "' && '" MLOT_TEST_DISTILL "' " + arguments + " >out 2>err";
+  int run(std::string const& arguments, std::string const& environment = "") const {
+    std::string const command = "cd '" + folder_.string() + "' && " + environment +
+                                "'" MLOT_TEST_DISTILL "' " + arguments + " >out 2>err";
     int const state = std::system(command.c_str());
     return state > 255 ? state >> 8 : state;
   }
   /// Text with some grammar: 400 sentences in paragraphs.
   void write_text() const {
     random_source random(2);
-    auto const pick = [&](std::vector<std::string> const& words) { return words[std::size_t(random.below(std::int64_t(words.size())))]; };
+    auto const pick = [&](std::vector<std::string> const& words) {
+      return words[std::size_t(random.below(std::int64_t(words.size())))];
+    };
     std::ofstream out(folder_ / "text");
     for (int s = 0; s < 400; ++s)
-      out << pick({"The", "A", "Every", "No"}) << ' ' << pick({"quiet", "small", "proud", "clever"}) << ' '
-          << pick({"sister", "captain", "clergyman", "garden", "letter"}) << ' ' << pick({"walked", "wrote", "smiled", "waited"})
+      out << pick({"The", "A", "Every", "No"}) << ' ' << pick({"quiet", "small", "proud", "clever"})
+          << ' ' << pick({"sister", "captain", "clergyman", "garden", "letter"}) << ' '
+          << pick({"walked", "wrote", "smiled", "waited"})
           << pick({" in the park", " at noon", "", ", they said"}) << (s % 5 == 4 ? ".\n\n" : ". ");
   }
 
@@ -48,7 +56,7 @@ class workplace {
 
 void refuses(std::string const& arguments, std::string const& word) {
   CAPTURE(arguments);
-  workplace const here("refuses");
+  workplace const here;
   CHECK(here.run(arguments) == 2);
   std::string const said = bytes_of(here / "err");
   CAPTURE(said);
@@ -59,7 +67,7 @@ void refuses(std::string const& arguments, std::string const& word) {
 }  // namespace
 
 TEST_CASE("a quick run reports and draws, the same on one thread and on three") {
-  workplace const here("quick");
+  workplace const here;
   here.write_text();
   REQUIRE(here.run("--quick --corpus text --out one --threads 1") == 0);
   std::string const said = bytes_of(here / "out");
@@ -74,7 +82,7 @@ TEST_CASE("a quick run reports and draws, the same on one thread and on three") 
 }
 
 TEST_CASE("the gradients are checked on demand") {
-  workplace const here("check");
+  workplace const here;
   CHECK(here.run("--check") == 0);
   CHECK(here.run("--check --device scalar --k 7 --epsilon 0.05 --iterations 3") == 0);
 }
@@ -97,15 +105,15 @@ TEST_CASE("bad values end with one line and 2") {
 }
 
 TEST_CASE("a corpus too small is refused") {
-  workplace const here("small");
+  workplace const here;
   std::ofstream(here / "text") << "Just one sentence.\n";
   CHECK(here.run("--corpus text") == 2);
   CHECK(bytes_of(here / "err").find("too small") != std::string::npos);
 }
 
 TEST_CASE("without apt-get the way out is named") {
-  workplace const here("offline");
-  std::ofstream(here / "nothing") << "";
-  CHECK(here.run("--out new") != -1);
+  workplace const here;
+  CHECK(here.run("--out new", "PATH=/nowhere ") == 2);
+  CHECK(bytes_of(here / "err").find("--corpus FILE") != std::string::npos);
 }
 #endif

@@ -26,15 +26,16 @@ std::string serialized(lines const& text, layout const& l = {}) {
   if (l.version == 3) out += integer(5) + "UTF-8";
   out += integer(l.vector_type) + integer(l.count >= 0 ? l.count : std::int64_t(text.size()));
   for (std::string const& line : text)
-    out += integer(0x40000 | l.string_type) + (line == "NA" ? integer(-1) : integer(std::int64_t(line.size())) + line);
+    out += integer(0x40000 | l.string_type) +
+           (line == "NA" ? integer(-1) : integer(std::int64_t(line.size())) + line);
   return out;
 }
 
 std::string deflated(std::string const& bytes, std::int64_t length = -1) {
   uLongf size = compressBound(uLong(bytes.size()));
   std::string out(size, '\0');
-  compress(reinterpret_cast<Bytef*>(out.data()), &size, reinterpret_cast<Bytef const*>(bytes.data()),
-           uLong(bytes.size()));
+  compress(reinterpret_cast<Bytef*>(out.data()), &size,
+           reinterpret_cast<Bytef const*>(bytes.data()), uLong(bytes.size()));
   return integer(length >= 0 ? length : std::int64_t(bytes.size())) + out.substr(0, size);
 }
 lines const novel = {"EMMA", "", "By Jane Austen", "caf\xc3\xa9"};
@@ -71,10 +72,10 @@ TEST_CASE("R data that is something else is an error") {
   refuses(deflated(serialized(novel, {.count = 5})));
   refuses(deflated(serialized(novel, {.count = 0x7fffffff})));
   refuses(deflated(serialized(novel, {.count = 0xffffffff})));
-  refuses(deflated(serialized(novel), 10));             // longer than said
-  refuses(deflated(serialized(novel), 10000));          // shorter than said
-  refuses(deflated(serialized(novel), 0x7fffffff));     // asks for 2 GiB
-  refuses(deflated(serialized(novel), 0xffffffff));     // negative
+  refuses(deflated(serialized(novel), 10));          // longer than said
+  refuses(deflated(serialized(novel), 10000));       // shorter than said
+  refuses(deflated(serialized(novel), 0x7fffffff));  // asks for 2 GiB
+  refuses(deflated(serialized(novel), 0xffffffff));  // negative
   refuses(deflated(serialized(novel)) + "rest");
 }
 

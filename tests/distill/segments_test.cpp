@@ -37,7 +37,8 @@ TEST_CASE("segments end where sentences end") {
 TEST_CASE("long sentences are cut at spaces, long words between characters") {
   CHECK(segments("alpha beta gamma", 10) == strings{"alpha beta", "gamma"});
   CHECK(segments("alphabetagamma", 5) == strings{"alpha", "betag", "amma"});
-  CHECK(segments("\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9", 5) == strings{"\xc3\xa9\xc3\xa9", "\xc3\xa9\xc3\xa9"});
+  CHECK(segments("\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9", 5) ==
+        strings{"\xc3\xa9\xc3\xa9", "\xc3\xa9\xc3\xa9"});
   CHECK(segments(std::string(9, '\x80'), 4).size() == 9);  // no UTF-8 at all: still ends
 }
 

@@ -53,7 +53,8 @@ TEST_CASE("the gradient through the student and mlot's loss is that of central d
     if (!available(device)) continue;
     for (double const alpha : {0., 0.15, 3.}) {
       CAPTURE(alpha);
-      loss_options const options = {.k = 20, .alpha = alpha, .beta = 0.5, .gamma = 2, .device = device};
+      loss_options const options = {
+          .k = 20, .alpha = alpha, .beta = 0.5, .gamma = 2, .device = device};
       CHECK(check_gradient(options, 60, 5).largest_error < 1e-6);
     }
   }

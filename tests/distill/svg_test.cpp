@@ -21,7 +21,9 @@ bool well_formed(std::string const& text) {
       if (text[at] == '&') {
         std::size_t const end = text.find(';', at);
         std::string const entity = text.substr(at, end - at);
-        if (entity != "&amp" && entity != "&lt" && entity != "&gt" && entity != "&quot" && entity != "&apos") return false;
+        if (entity != "&amp" && entity != "&lt" && entity != "&gt" && entity != "&quot" &&
+            entity != "&apos")
+          return false;
       }
       if (open.empty() && text[at] != '\n') return false;
       ++at;
@@ -45,7 +47,8 @@ bool well_formed(std::string const& text) {
       std::size_t const equals = tag.find("=\"", name);
       if (equals == tag.npos || tag[name] != ' ') return false;
       std::size_t const quote = tag.find('"', equals + 2);
-      if (quote == tag.npos || tag.substr(equals + 2, quote - equals - 2).find('<') != tag.npos) return false;
+      if (quote == tag.npos || tag.substr(equals + 2, quote - equals - 2).find('<') != tag.npos)
+        return false;
       name = quote + 1;
     }
   }
@@ -56,7 +59,8 @@ bool well_formed(std::string const& text) {
 TEST_CASE("the judge of XML knows bad from good") {
   std::string const head = "<?xml version=\"1.0\"?>\n";
   CHECK(well_formed(head + "<a x=\"1\"><b/>&amp;</a>\n"));
-  for (char const* bad : {"<a>", "<a></b>", "<a>&</a>", "<a/><b/>", "<a x=1/>", "<a x=\"<\"/>", "text"})
+  for (char const* bad :
+       {"<a>", "<a></b>", "<a>&</a>", "<a/><b/>", "<a x=1/>", "<a x=\"<\"/>", "text"})
     CHECK_FALSE(well_formed(head + bad));
 }
 
@@ -67,8 +71,8 @@ TEST_CASE("any bytes are escaped into XML") {
   CHECK(escaped(std::string(1, '\0')) == replaced);
   CHECK(escaped("\x01") == replaced);
   CHECK(escaped("\xff") == replaced);
-  CHECK(escaped("\xc3") == replaced);              // cut short
-  CHECK(escaped("\xc0\x80") == replaced + replaced);  // overlong
+  CHECK(escaped("\xc3") == replaced);                                // cut short
+  CHECK(escaped("\xc0\x80") == replaced + replaced);                 // overlong
   CHECK(escaped("\xed\xa0\x80") == replaced + replaced + replaced);  // a surrogate
   CHECK(escaped("\xef\xbf\xbf") == replaced + replaced + replaced);  // no character
 }
@@ -88,11 +92,19 @@ TEST_CASE("pictures are well-formed whatever their texts and values") {
   curve const c = {hostile, "#112233", {1, 2, 1.5}, {0.5, 1, 1}, {2, 3, 2}};
   curve const flat = {"flat", "#445566", {2, 2, 2}, {}, {}};
   curve const single = {"single", "#445566", {1e-9}, {}, {}};
-  CHECK(well_formed(line_charts(hostile, hostile, {{hostile, hostile, hostile, {c, flat}}}, 300, 200).str()));
-  CHECK(well_formed(line_charts("", "", {{"", "", "", {single}}, {"", "", "", {}}}, 300, 200).str()));
+  CHECK(well_formed(
+      line_charts(hostile, hostile, {{hostile, hostile, hostile, {c, flat}}}, 300, 200).str()));
+  CHECK(
+      well_formed(line_charts("", "", {{"", "", "", {single}}, {"", "", "", {}}}, 300, 200).str()));
   CHECK(well_formed(line_charts("", "", {}, 300, 200).str()));
 
-  heat_map map = {hostile, hostile, "rows", "columns", {hostile, "b"}, {"x", hostile, "z"}, matrix<double>::Random(2, 3).cwiseAbs()};
+  heat_map map = {hostile,
+                  hostile,
+                  "rows",
+                  "columns",
+                  {hostile, "b"},
+                  {"x", hostile, "z"},
+                  matrix<double>::Random(2, 3).cwiseAbs()};
   CHECK(well_formed(map.draw().str()));
   map.values.setZero();
   CHECK(well_formed(map.draw().str()));

@@ -68,6 +68,8 @@ constexpr status build_token_rows(index_t sequences, token_rows_storage const& s
   if (storage.offset.size < sequences + 1 || storage.offset.data == nullptr)
     return {fault::shape, "token_rows_storage.offset", "at least sequences + 1 elements",
             double(storage.offset.size)};
+  if (storage.row.size > 0 && storage.row.data == nullptr)
+    return {fault::shape, "token_rows_storage.row", "a pointer that is not null"};
   index_t tokens = 0, longest = 0;
   storage.offset(0) = 0;
   for (index_t b = 0; b < sequences; ++b) {
@@ -95,6 +97,8 @@ inline status rows_from_lengths(host::vector<index_t const> length, index_t padd
                                 token_rows_storage const& storage, token_rows<>& out) {
   if (padded_length < 0)
     return {fault::value, "rows_from_lengths.padded_length", "at least 0", double(padded_length)};
+  if (length.size > 0 && length.data == nullptr)
+    return {fault::shape, "rows_from_lengths.length", "a pointer that is not null"};
   for (index_t b = 0; b < length.size; ++b)
     if (length(b) < 0 || length(b) > padded_length)
       return {fault::data, "rows_from_lengths.length", "0 to padded_length", double(length(b)), b};
@@ -106,7 +110,8 @@ inline status rows_from_lengths(host::vector<index_t const> length, index_t padd
 /// A packed batch: sequence b is rows offset(b) .. offset(b + 1) - 1.
 inline status rows_from_offsets(host::vector<index_t const> offset,
                                 token_rows_storage const& storage, token_rows<>& out) {
-  if (offset.size == 0) return {fault::shape, "rows_from_offsets.offset", "sequences + 1 elements"};
+  if (offset.size == 0 || offset.data == nullptr)
+    return {fault::shape, "rows_from_offsets.offset", "sequences + 1 elements"};
   for (index_t b = 0; b < offset.size; ++b)
     if (offset(b) < (b == 0 ? 0 : offset(b - 1)))
       return {fault::data, "rows_from_offsets.offset", "from 0 on, never falling",

@@ -34,6 +34,8 @@ inline index_t longest_window(host::matrix<index_t const> labels, index_t ignore
 inline status rows_from_windows(host::matrix<index_t const> labels, index_t ignore_index,
                                 bool skip_end, index_t length, token_rows_storage const& storage,
                                 token_rows<>& out) {
+  if (!labels.empty() && labels.data == nullptr)
+    return {fault::shape, "rows_from_windows.labels", "a (B, T) matrix"};
   if (length < longest_window(labels, ignore_index, skip_end))
     return {fault::value, "rows_from_windows.length", "at least the longest window",
             double(length)};
@@ -55,6 +57,9 @@ inline status pairs_from_windows(host::matrix<index_t const> teacher_labels, boo
   if (teacher_labels.rows != sequences)
     return {fault::shape, "pairs_from_windows.teacher_labels", "as many rows as student_labels",
             double(teacher_labels.rows)};
+  if ((!student_labels.empty() && student_labels.data == nullptr) ||
+      (!teacher_labels.empty() && teacher_labels.data == nullptr))
+    return {fault::shape, "pairs_from_windows.student_labels", "a (B, T) matrix"};
   if (offset.size < sequences + 1)
     return {fault::shape, "pairs_from_windows.offset", "sequences + 1 elements",
             double(offset.size)};

@@ -1,4 +1,6 @@
 #pragma once
+#include <cmath>
+
 #include "mlot/core/compute.hpp"
 #include "mlot/core/requirement.hpp"
 #include "mlot/core/token_rows.hpp"
