@@ -23,6 +23,8 @@ class parameters {
   std::span<T> gradients() { return gradients_; }
 
  private:
-  std::vector<T> values_, gradients_;
+  // Eigen peels loops up to aligned addresses, which decides the order of sums: without a fixed
+  // alignment the same run would not give the same bits twice.
+  std::vector<T, Eigen::aligned_allocator<T>> values_, gradients_;
 };
 }  // namespace distill

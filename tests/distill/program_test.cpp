@@ -71,7 +71,7 @@ TEST_CASE("a quick run reports and draws, the same on one thread and on three") 
   here.write_text();
   REQUIRE(here.run("--quick --corpus text --out one --threads 1") == 0);
   std::string const said = bytes_of(here / "out");
-  for (char const* word : {"bits/byte", "HAD", "SL", "SD", "ms a training step"})
+  for (char const* word : {"bits/byte", "HAD", "SL", "SD", "% in the loss"})
     CHECK(said.find(word) != said.npos);
   REQUIRE(here.run("--quick --corpus text --out two --threads 3") == 0);
   for (char const* name : {"bits_per_byte.svg", "terms.svg", "transport_plan.svg"}) {

@@ -22,6 +22,7 @@ struct batch {
   kit::framed<T> partition[3]{kit::framed<T>{tokens.count()}, kit::framed<T>{tokens.count()},
                               kit::framed<T>{tokens.count()}};
   kit::framed<T> mass[2];
+  T one[3] = {T(1), T(0), T(2)};  ///< temperature of all tokens; 0: one each
 
   batch(kit::tokens rows, index_t vocabulary, kit::layout where = {1, 3, 1})
       : tokens(std::move(rows)),
@@ -37,17 +38,20 @@ struct batch {
       for (index_t v = 0; r >= 0 && v < logits.cols(); ++v)
         logits(r, v) = store_as<S>(T(shift + scale * random.normal()));
   }
+  one_or_each<T, host_memory> temperature_of(int c) {
+    if (one[c] == 0) return host::vector<T const>(temperature.vector());
+    return one[c];
+  }
   vocabulary_mass<T, S, host_memory> primitive() {
     return {.logits = logits.matrix(),
             .tokens = tokens.view(),
             .maximum = maximum.vector(),
-            .at = {{T(1), partition[0].vector(), mass[0].matrix()},
-                   {host::vector<T const>(temperature.vector()), partition[1].vector(),
-                    mass[1].matrix()},
-                   {T(2), partition[2].vector(), {}}},
+            .at = {{temperature_of(0), partition[0].vector(), mass[0].matrix()},
+                   {temperature_of(1), partition[1].vector(), mass[1].matrix()},
+                   {temperature_of(2), partition[2].vector(), {}}},
             .temperatures = 3};
   }
-  T tau(int c, index_t i) { return c == 0 ? T(1) : c == 1 ? temperature(i) : T(2); }
+  T tau(int c, index_t i) { return one[c] == 0 ? temperature(i) : one[c]; }
   oracle::vector row(index_t i) {
     oracle::vector z(std::size_t(logits.cols()), -oracle::infinity);
     index_t const r = tokens.row[std::size_t(i)];
@@ -141,6 +145,21 @@ TEMPLATE_LIST_TEST_CASE("logits far from zero, peaked or masked lose no accuracy
     CAPTURE(kind.scale, kind.shift, kind.masked);
     check<T>(largest);
   }
+}
+
+TEMPLATE_LIST_TEST_CASE("temperatures of any ratio are independent of each other",
+                        "[vocabulary_mass]", every_storage) {
+  using T = typename TestType::scalar;
+  errors largest;
+  double const temperatures[][3] = {{1, 2, 4}, {4, 2, 1},       {2, 1, 0},
+                                    {1, 1, 1}, {0.7, 1.5, 1.4}, {3, 0, 0}};
+  for (auto const& tau : temperatures) {
+    batch<T, typename TestType::storage> all(kit::tokens({3, 4}), 65);
+    for (int c = 0; c < 3; ++c) all.one[c] = T(tau[c]);
+    all.draw(21, 4, 0);
+    compare<typename TestType::device>(all, largest);
+  }
+  check<T>(largest);
 }
 
 TEMPLATE_LIST_TEST_CASE("rows of -inf and absent tokens have partition 0 and no mass",

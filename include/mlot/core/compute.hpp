@@ -5,8 +5,8 @@
 #include "mlot/core/status.hpp"
 #include "mlot/core/workspace.hpp"
 namespace mlot {
-/// Bytes of scratch that compute(device, p, ...) needs; depends on shapes and device alone. A
-/// primitive that needs any has a scratch_size(device, p) beside its run().
+/// Bytes of scratch that compute(device, p, ...) needs; depends on shapes, options and device,
+/// never on data. A primitive that needs any has a scratch_size(device, p) beside its run().
 template <class Device, class Primitive>
 std::size_t workspace_size(Device device, Primitive const& p) {
   if constexpr (requires { scratch_size(device, p); })

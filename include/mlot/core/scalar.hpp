@@ -129,7 +129,7 @@ template <real T>
 inline constexpr T infinity = std::numeric_limits<T>::infinity();
 template <real T>
 requires(!std::floating_point<T>)  // a user's own type need not be a literal one
-inline T const infinity<T> = std::numeric_limits<T>::infinity();
+    inline T const infinity<T> = std::numeric_limits<T>::infinity();
 
 /// -1, 0 or 1, the subgradient of |x| used everywhere: sign(0) = 0.
 template <real T>

@@ -40,14 +40,18 @@ struct matrix_view {
   }
   MLOT_HOST_DEVICE constexpr bool empty() const { return rows == 0 || cols == 0; }
   MLOT_HOST_DEVICE constexpr vector_view<T, Memory> row(index_t i) const {
-    return {data + i * row_stride, cols, col_stride};
+    return {at(i * row_stride), cols, col_stride};
   }
   MLOT_HOST_DEVICE constexpr vector_view<T, Memory> column(index_t j) const {
-    return {data + j * col_stride, rows, row_stride};
+    return {at(j * col_stride), rows, row_stride};
+  }
+  /// The element `offset` past the first, or null in a view that only has a shape.
+  MLOT_HOST_DEVICE constexpr T* at(index_t offset) const {
+    return data == nullptr ? nullptr : data + offset;
   }
   /// Rows first .. first + count - 1.
   MLOT_HOST_DEVICE constexpr matrix_view row_range(index_t first, index_t count) const {
-    return {data + first * row_stride, count, cols, row_stride, col_stride};
+    return {at(first * row_stride), count, cols, row_stride, col_stride};
   }
   template <std::same_as<T const> U>
   requires(!std::is_const_v<T>) constexpr operator matrix_view<U, Memory>() const {

@@ -11,7 +11,10 @@ inline std::string describe(status const& s) {
   if (s.ok()) return "ok";
   char value[32];
   bool const whole = s.value == std::floor(s.value) && std::fabs(s.value) < 1e15;
-  std::snprintf(value, sizeof value, whole ? "%.0f" : "%.17g", s.value);
+  if (std::isnan(s.value))
+    std::snprintf(value, sizeof value, "NaN");  // without a sign
+  else
+    std::snprintf(value, sizeof value, whole ? "%.0f" : "%.17g", s.value);
   std::string text = s.argument;
   if (s.row >= 0) text += " at row " + std::to_string(s.row);
   if (s.column >= 0) text += ", column " + std::to_string(s.column);

@@ -13,6 +13,7 @@ class scratch_buffer {
  public:
   template <class Device, class Primitive>
   workspace<host_memory> for_call(Device device, Primitive const& primitive) {
+    if (!primitive.check().ok()) return {};  // sizes of nonsense; compute() will say what is wrong
     std::size_t const size = workspace_size(device, primitive);
     if (bytes_.size() < size) bytes_.resize(size);
     return {bytes_.data(), bytes_.size()};

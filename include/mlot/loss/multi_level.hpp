@@ -89,6 +89,11 @@ constexpr status multi_level<T, Teacher, Student, Gradient, Memory>::check() con
       .temperature("multi_level.options.transport_temperature", options.transport_temperature)
       .temperature("multi_level.options.epsilon", options.epsilon)
       .at_least("multi_level.options.iterations", options.iterations, 1, "at least 1")
+      .that(options.domain != sinkhorn_domain::scaling ||
+                as_double(T(T(2.001) / options.epsilon)) <=
+                    sinkhorn<wide_t<T>, Memory>::safe_exponent(),
+            fault::value, "multi_level.options.domain", as_double(T(T(2) / options.epsilon)),
+            "not scaling where 2 / epsilon exceeds sinkhorn::safe_exponent()")
       .finite("multi_level.options.alpha", options.alpha)
       .finite("multi_level.options.beta", options.beta)
       .finite("multi_level.options.gamma", options.gamma)

@@ -27,7 +27,7 @@ struct problem_batch {
   /// Problem b's part of a matrix over the batch.
   template <class T>
   MLOT_HOST_DEVICE constexpr matrix_view<T, Memory> of(matrix_view<T, Memory> m, index_t b) const {
-    return {m.data + row_offset(b) * m.row_stride, row_count(b), column_count(b), m.row_stride,
+    return {m.at(row_offset(b) * m.row_stride), row_count(b), column_count(b), m.row_stride,
             m.col_stride};
   }
   constexpr status check(char const* argument) const {

@@ -21,7 +21,7 @@ struct sinkhorn_history {
 
 /// Entropic optimal transport by N Sinkhorn iterations, for a ragged batch of problems:
 ///
-///   u^r = a / (K v^(r-1)),  v^r = b / (K^T u^r),  v^0 = 1,  K = exp(-C / epsilon)
+///   u^r = a / (K v^(r-1)),  v^r = b / (K^T u^r),  v^0 = [b > 0],  K = exp(-C / epsilon)
 ///   P = diag(u^N) K diag(v^N),   distance(b) = <P, C> = SD
 ///
 /// With a = b = 1 this is N rounds of dividing rows, then columns, by their sums (eq. 18-20); the

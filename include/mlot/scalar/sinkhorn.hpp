@@ -74,14 +74,20 @@ struct sinkhorn_problem {
 
   T a(index_t i) const { return p.row_marginal(row_first + i); }
   T b_of(index_t j) const { return p.column_marginal(column_first + j); }
-  /// u^r(i) and v^r(j), r from 1 on; v^0 = 1.
+  /// u^r(i) and v^r(j), r from 1 on; v^0 = [b > 0]:
+  /// a column without mass takes no part from the start.
   T& u(index_t r, index_t i) const {
     return p.history.row_scaling(std::min(r, p.history.row_scaling.rows) - 1, row_first + i);
   }
   T& v(index_t r, index_t j) const {
     return p.history.column_scaling(std::min(r, p.history.row_scaling.rows) - 1, column_first + j);
   }
-  T v_before(index_t r, index_t j) const { return r > 1 ? v(r - 1, j) : T(logarithmic ? 0 : 1); }
+  T v_before(index_t r, index_t j) const {
+    if (r > 1) return v(r - 1, j);
+    bool const takes_part = b_of(j) > T(0);
+    if (logarithmic) return takes_part ? T(0) : -infinity<T>;
+    return T(takes_part ? 1 : 0);
+  }
   T kernel(index_t i, index_t j) const {
     using std::exp;
     T const exponent = -cost(i, j) / p.epsilon;

@@ -25,25 +25,25 @@ status run(scalar, vocabulary_mass<T, S, host_memory> const& p, workspace<host_m
       index_t const r = p.tokens.row(i);
       auto const logit = [&](index_t v) { return load_as<T>(p.logits(r, v)); };
       T top = -infinity<T>;
-      for (index_t v = 0; r >= 0 && v < vocabulary; ++v)
-        if (T const z = logit(v); !(z <= top)) top = z;  // takes a NaN, too
-      if (!(top < infinity<T>)) return unusable_logit<T>(p.logits, r);
+      for (index_t v = 0; r >= 0 && v < vocabulary; ++v) {
+        T const z = logit(v);
+        if (!(z < infinity<T>)) return unusable_logit<T>(p.logits, r);
+        if (z > top) top = z;
+      }
       p.maximum(i) = top;
       for (int c = 0; c < p.temperatures; ++c) {
         tempered_mass<T, host_memory> const& out = p.at[c];
-        if (top == -infinity<T>) {
-          out.partition(i) = T(0);
-          continue;
-        }
         T const inverse = T(1) / out.temperature(i);
+        auto const weight = [&](index_t v) {
+          T const z = logit(v);
+          return z > -infinity<T> ? p.weight(z, top, inverse) : T(0);
+        };
         wide_t<T> sum(0);
-        for (index_t v = 0; v < vocabulary; ++v) sum += p.weight(logit(v), top, inverse);
-        // A NaN behind the maximum has made the sum one.
-        if (!(sum < infinity<wide_t<T>>)) return unusable_logit<T>(p.logits, r);
+        if (top > -infinity<T>)
+          for (index_t v = 0; v < vocabulary; ++v) sum += weight(v);
         out.partition(i) = T(sum);
-        if (out.mass.data == nullptr) continue;
-        for (index_t v = 0; v < vocabulary; ++v)
-          out.mass(b, v) += p.weight(logit(v), top, inverse) / out.partition(i);
+        if (out.mass.data == nullptr || top == -infinity<T>) continue;
+        for (index_t v = 0; v < vocabulary; ++v) out.mass(b, v) += weight(v) / out.partition(i);
       }
     }
   return {};

@@ -81,7 +81,7 @@ template <class Batch, class T>
 T iterate(sinkhorn_problem<T> const& problem, matrix_view<T, host_memory> plan, T* sums) {
   fill_kernel<Batch>(problem, plan);
   T* v = &problem.v(1, 0);
-  std::fill_n(v, problem.columns, T(1));
+  for (index_t j = 0; j < problem.columns; ++j) v[j] = problem.v_before(1, j);
   for (index_t r = 1; r <= problem.p.iterations; ++r) {
     sweep<Batch, T>(plan, v, sums, [&](index_t i, T dot) {
       return problem.u(r, i) = share_of(problem.a(i), dot);
@@ -152,7 +152,7 @@ std::size_t scratch_size(simd<Arch>, sinkhorn_gradient<T, host_memory> const& p)
   arena<host_memory> space;
   sinkhorn_adjoints<T>(p.of, space);
   space.vector<T>(p.of.batch.columns);
-  space.vector<T>(p.of.batch.longest_row);
+  space.vector<T>(p.of.batch.columns);
   return space.bytes();
 }
 
@@ -160,7 +160,7 @@ std::size_t scratch_size(simd<Arch>, sinkhorn_gradient<T, host_memory> const& p)
 /// Y^r = u^r o y^r, with which K alone is needed; `gradient` holds K until the last pass.
 template <class Batch, class T>
 void differentiate(sinkhorn_problem<T> const& problem, sinkhorn_adjoints<T> const& all,
-                   matrix_view<T, host_memory> gradient, T* sums, T const* ones) {
+                   matrix_view<T, host_memory> gradient, T* sums, T* initial) {
   index_t const rows = problem.rows, columns = problem.columns, iterations = problem.p.iterations;
   T* const alpha = &all.alpha(problem.row_first);
   T* const beta = &all.beta(problem.column_first);
@@ -168,6 +168,7 @@ void differentiate(sinkhorn_problem<T> const& problem, sinkhorn_adjoints<T> cons
   auto const y = [&](index_t r) { return &all.y(r - 1, problem.row_first); };
   T const* const last = &problem.v(iterations, 0);
   fill_kernel<Batch>(problem, gradient);
+  for (index_t j = 0; j < columns; ++j) initial[j] = problem.v_before(1, j);
 
   // alpha = (P o C) 1, beta = (P o C)^T 1
   std::fill_n(beta, columns, T(0));
@@ -202,7 +203,7 @@ void differentiate(sinkhorn_problem<T> const& problem, sinkhorn_adjoints<T> cons
       for (auto& s : sum) s = Batch(T(0));
       for (index_t r = 1; r <= iterations; ++r) {
         Batch const xr = load_lanes<Batch>(x(r) + j, which);
-        Batch const vr = load_lanes<Batch>((r > 1 ? &problem.v(r - 1, 0) : ones) + j, which);
+        Batch const vr = load_lanes<Batch>((r > 1 ? &problem.v(r - 1, 0) : initial) + j, which);
         for (index_t n = 0; n < Rows; ++n)
           sum[n] += Batch(problem.u(r, i + n)) * xr + Batch(y(r)[i + n]) * vr;
       }
@@ -229,8 +230,7 @@ status run(simd<Arch>, sinkhorn_gradient<T, host_memory> const& p, workspace<hos
   arena<host_memory> space(scratch);
   sinkhorn_adjoints<T> const all(p.of, space);
   auto const sums = space.vector<T>(p.of.batch.columns);
-  auto const ones = space.vector<T>(p.of.batch.longest_row);  // v^0
-  std::fill_n(ones.data, ones.size, T(1));
+  auto const initial = space.vector<T>(p.of.batch.columns);  // v^0
   parallel_for(p.of.batch.problems(), 1, [&](index_t b) {
     sinkhorn_problem<T> const problem{p.of, b};
     if (problem.rows == 0 || problem.columns == 0) return;
@@ -238,7 +238,8 @@ status run(simd<Arch>, sinkhorn_gradient<T, host_memory> const& p, workspace<hos
     if (problem.logarithmic)
       differentiate(problem, all, gradient);
     else
-      differentiate<batch, T>(problem, all, gradient, &sums(problem.column_first), ones.data);
+      differentiate<batch, T>(problem, all, gradient, &sums(problem.column_first),
+                              &initial(problem.column_first));
   });
   return {};
 }
