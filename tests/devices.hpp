@@ -30,7 +30,11 @@ using each_gradient =
 }  // namespace kit
 
 // A test with one of these lists runs once for each of its lines. A new backend adds itself here.
-#if MLOT_TEST_SIMD
+// Builds that differ in the instruction set alone leave the scalar device to the others.
+#if MLOT_TEST_SIMD && MLOT_TEST_SIMD_ONLY
+template <template <class> class List>
+using on_every_device = List<mlot::on::simd<>>;
+#elif MLOT_TEST_SIMD
 template <template <class> class List>
 using on_every_device = kit::joined<List<mlot::on::scalar>, List<mlot::on::simd<>>>;
 #else

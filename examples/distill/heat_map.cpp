@@ -62,8 +62,10 @@ svg heat_map::draw() const {
   for (std::size_t j = 0; j < columns.size(); ++j)
     out.text(left + cell * double(j) + cell / 2 + 4, top - 8, columns[j],
              {.size = 12, .colour = ink, .turn = -90});
-  out.text(left, heading_height + 12, column_title, {.size = 12, .colour = faint});
-  out.text(18, top + height, row_title, {.size = 12, .colour = faint, .turn = -90});
+  out.text(left + width / 2, heading_height + 12, column_title,
+           {.size = 12, .colour = faint, .align = anchor::middle});
+  out.text(20, top + height / 2, row_title,
+           {.size = 12, .colour = faint, .align = anchor::middle, .turn = -90});
 
   double const x = left + width + 24, scale_height = std::min(height, 160.);
   constexpr int steps = 40;

@@ -107,15 +107,20 @@ index_t kneser_ney::size() const {
 }
 
 void kneser_ney::logits(std::span<index_t const> tokens, matrix_ref<float> out) const {
+  auto const columns = static_cast<Eigen::Index>(unigram_.size());
+  Eigen::Map<Eigen::ArrayXf const> const unigram(unigram_.data(), columns);
+  Eigen::ArrayXf own(columns);  // a row that stays in the cache
   key history = static_cast<key>(start_);
   for (std::size_t t = 0; t < tokens.size(); ++t) {
     auto const known = static_cast<int>(std::min<std::size_t>(t + 1, levels_.size() - 1));
-    predict(history, known, out.row(index_t(t)).data());
+    own.setZero();
+    float const left = add_orders(history, known, own.data());
+    out.row(index_t(t)).array() = (own + left * unigram).log().transpose();
     history = (history << token_bits) | static_cast<key>(tokens[t]);
   }
 }
 
-void kneser_ney::predict(key history, int known, float* row) const {
+float kneser_ney::add_orders(key history, int known, float* row) const {
   struct match {
     level const* in;
     std::size_t context;
@@ -131,9 +136,6 @@ void kneser_ney::predict(key history, int known, float* row) const {
   }
 
   // The recursion unrolled: p = sum over orders of (product of the longer backoffs) x (own part).
-  auto const columns = static_cast<Eigen::Index>(unigram_.size());
-  Eigen::Map<Eigen::ArrayXf> p(row, columns);
-  p.setZero();
   float weight = 1;
   while (found-- > 0) {
     auto const [l, context] = matches[found];
@@ -141,6 +143,6 @@ void kneser_ney::predict(key history, int known, float* row) const {
       row[l->successor[i]] += weight * l->probability[i];
     weight *= l->backoff[context];
   }
-  p = (p + weight * Eigen::Map<Eigen::ArrayXf const>(unigram_.data(), columns)).log();
+  return weight;
 }
 }  // namespace distill

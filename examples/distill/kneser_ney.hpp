@@ -37,8 +37,9 @@ class kneser_ney final : public logit_source {
     std::vector<float> probability;  ///< the discounted part of p alone
   };
   static level smooth(std::span<key const> grams, std::span<std::uint32_t const> counts);
-  /// Log-probabilities after the last `known` tokens of `history`.
-  void predict(key history, int known, float* row) const;
+  /// Adds to `row` what orders 2 and up say after the last `known` tokens of `history`; answers
+  /// the weight that is left to order 1.
+  float add_orders(key history, int known, float* row) const;
 
   token start_;
   std::vector<level> levels_;   ///< levels_[n]: contexts of n tokens

@@ -1,5 +1,7 @@
 // A student language model learns from a teacher that reads other tokens: the whole way, from raw
 // text to the comparison of training with and without mlot's loss.
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <numbers>
 
@@ -27,6 +29,16 @@ std::vector<sample> encode(std::vector<std::string> const& text, tokenizer const
   for (std::string const& segment : text)
     out.push_back({teacher.encode(segment), student.encode(segment), index_t(segment.size())});
   return out;
+}
+
+/// How much of the student's tokens is `which`.
+double share_of(token which, std::vector<sample> const& text) {
+  double count = 0, all = 0;
+  for (sample const& s : text) {
+    count += double(std::count(s.student.begin(), s.student.end(), which));
+    all += double(s.student.size());
+  }
+  return all > 0 ? count / all : 0;
 }
 
 kneser_ney count_ngrams(std::vector<std::string> const& text, tokenizer const& t, int order) {
@@ -114,6 +126,9 @@ int run(settings const& s) {
       .student_start = student_tokens.start()};
   done.line("teacher", "Kneser-Ney %d-gram, %d n-grams, %.3f bits/byte held out", s.teacher_order,
             int(teacher.size()), teacher_bits_per_byte(teacher, data.held_out));
+
+  if (double const unknown = share_of(student_tokens.unknown(), data.held_out); unknown > 0)
+    done.line("", "%.2f %% of the student's held-out tokens are unknown characters", 100 * unknown);
 
   comparison runs = compare(data, teacher, s.training, s.seeds, s.threads);
   done.line("students", "2 objectives x %d seeds, %zu segments x %d epochs, judged on %zu",

@@ -39,10 +39,13 @@ std::string verdict(char const* what, comparison const& runs, Measure measure) {
 
   std::string const first = format("%s: the loss changes CE's bits/byte by %+.3f", what, gap.mean);
   if (gaps.size() < 2) return first + "; one seed cannot tell whether that is chance.\n";
+  bool const beyond = std::abs(gap.mean) > noise;
+  bool const agreed = gap.low * gap.high > 0;
   return first + format(" (seed by seed %+.3f to %+.3f).\n", gap.low, gap.high) +
          format("  Seeds of one objective differ by up to %.3f: the change lies %s.\n", noise,
-                std::abs(gap.mean) > noise ? "beyond their spread"
-                                           : "within their spread and may be chance");
+                beyond   ? "beyond the seeds' spread"
+                : agreed ? "within the seeds' spread, but has one sign on every seed"
+                         : "within the seeds' spread and may be chance");
 }
 }  // namespace
 

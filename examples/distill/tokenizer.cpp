@@ -20,20 +20,24 @@ class text_reader : public sentencepiece::SentenceIterator {
 }  // namespace
 
 tokenizer tokenizer::train(std::span<std::string const> text, tokenizer_kind kind, index_t size) {
-  std::unordered_map<std::string, std::string> const options = {
-      {"model_type", kind == tokenizer_kind::bpe ? "bpe" : "unigram"},
-      {"vocab_size", std::to_string(size)},
-      {"hard_vocab_limit", "false"},
-      {"character_coverage", "1"},
-      {"normalization_rule_name", "identity"},
-      {"num_threads", "2"},  // fixed: sums, and so the pieces, depend on it
-      {"minloglevel", "2"}};
-  text_reader reader(text);
-  std::string serialized;
-  auto const trained = sentencepiece::SentencePieceTrainer::Train(options, &reader, &serialized);
-  if (!trained.ok())
+  std::string serialized, refusal;
+  for (char const* coverage : {"1", "0.999", "0.98"}) {
+    std::unordered_map<std::string, std::string> const options = {
+        {"model_type", kind == tokenizer_kind::bpe ? "bpe" : "unigram"},
+        {"vocab_size", std::to_string(size)},
+        {"hard_vocab_limit", "false"},
+        {"character_coverage", coverage},
+        {"normalization_rule_name", "identity"},
+        {"num_threads", "2"},  // fixed: sums, and so the pieces, depend on it
+        {"minloglevel", "2"}};
+    text_reader reader(text);
+    auto const trained = sentencepiece::SentencePieceTrainer::Train(options, &reader, &serialized);
+    refusal = trained.ok() ? "" : trained.error_message();
+    if (trained.ok()) break;
+  }
+  if (!refusal.empty())
     throw user_error("SentencePiece cannot train " + std::to_string(size) +
-                     " pieces on this text: " + trained.error_message());
+                     " pieces on this text: " + refusal.substr(refusal.find("] ") + 1));
   auto model = std::make_unique<sentencepiece::SentencePieceProcessor>();
   if (auto const loaded = model->LoadFromSerializedProto(serialized); !loaded.ok())
     throw std::runtime_error(std::string("SentencePiece: ") + loaded.error_message());

@@ -12,9 +12,10 @@ enum class tokenizer_kind { unigram, bpe };
 /// A SentencePiece model trained in memory on the given text.
 class tokenizer {
  public:
-  /// `size` is an upper bound: a small text gives fewer pieces. Text is taken as it is, no Unicode
-  /// normalisation, so nothing is lost. Same text, same tokenizer. Throws user_error where
-  /// SentencePiece refuses, as for a text with more characters than `size`.
+  /// `size` is an upper bound: a small text gives fewer pieces. Text is taken as it is, without
+  /// Unicode normalisation. Every character of it gets a piece, unless there are too many for
+  /// `size`: then the rarest (up to 2 % of the text) are unknown(). Same text, same tokenizer.
+  /// Throws user_error where SentencePiece refuses.
   static tokenizer train(std::span<std::string const> text, tokenizer_kind kind, index_t size);
 
   tokenizer(tokenizer&&) noexcept;
@@ -23,7 +24,7 @@ class tokenizer {
   std::vector<token> encode(std::string_view text) const;
   index_t size() const;
   token start() const;    ///< <s>
-  token unknown() const;  ///< <unk>, for characters that the training text did not have
+  token unknown() const;  ///< <unk>, for characters without a piece
   /// A token as people read it, a space shown as U+2581.
   std::string const& piece(token id) const;
 

@@ -9,7 +9,7 @@ namespace distill {
 enum class objective { cross_entropy, distilled };
 
 struct training_options {
-  index_t epochs = 12;
+  index_t epochs = 10;
   index_t batch_segments = 16;
   double rate = 6e-3;  ///< Adam's, falling linearly to 0 over the run
   index_t width = 64, window = 4, hidden = 192;

@@ -141,6 +141,6 @@ TEST_CASE("the report says when a difference lies within the spread") {
   CHECK(within.find("within") != within.npos);
   std::string const beyond = report({runs({2, 2.02}), runs({1.8, 1.81}), nullptr});
   CHECK(beyond.find("within") == beyond.npos);
-  CHECK(beyond.find("beyond their spread") != beyond.npos);
+  CHECK(beyond.find("beyond the seeds' spread") != beyond.npos);
   CHECK(report({runs({2}), runs({1}), nullptr}).find("one seed cannot") != within.npos);
 }

@@ -1,36 +1,11 @@
 #include "primitive/every_primitive.hpp"
-#ifdef _OPENMP
-#  include <omp.h>
-#endif
+#include "primitive/thread_count.hpp"
 using namespace mlot;
 
 namespace {
-/// Sets the number of OpenMP threads, where there are any, and sets it back.
-class thread_count {
- public:
-  explicit thread_count(int count) {
-#ifdef _OPENMP
-    before_ = omp_get_max_threads();
-    omp_set_dynamic(0);
-    omp_set_num_threads(count);
-#else
-    before_ = count;
-#endif
-  }
-  ~thread_count() {
-#ifdef _OPENMP
-    omp_set_num_threads(before_);
-#endif
-  }
-  thread_count(thread_count const&) = delete;
-
- private:
-  int before_;
-};
-
 template <class Device, class T, class S>
 std::vector<std::byte> results_with(int threads) {
-  thread_count const set(threads);
+  kit::thread_count const set(threads);
   kit::every_primitive<T, S> all;
   all.for_each([](char const* name, auto const& primitive) {
     INFO(name);

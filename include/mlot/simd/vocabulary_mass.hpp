@@ -67,7 +67,9 @@ bool add_token(vocabulary_mass<T, S, host_memory> const& p, index_t i, T* const 
     Batch const share(T(1) / p.at[c].partition(i));
     T const only[3] = {inverse[c]};
     for_exponentials<Batch>(row, vocabulary, top, only, 1, [&](index_t v, auto which, auto& e) {
-      store_lanes(mass[c] + v, Batch(load_lanes<Batch>(mass[c] + v, which) + e[0] * share), which);
+      // fma by name: left to itself, a compiler may fuse in the body of a row and not at its end.
+      Batch const sum = load_lanes<Batch>(mass[c] + v, which);
+      store_lanes(mass[c] + v, Batch(xsimd::fma(e[0], share, sum)), which);
     });
   }
   return true;
