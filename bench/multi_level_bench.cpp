@@ -1,10 +1,10 @@
 // The whole loss, forward and backward, against the bytes that it cannot avoid. Each case first
 // checks the simd device against the scalar one; the copy bandwidth of the same run is the limit.
 #include <benchmark/benchmark.h>
-#include <mlot/interop/owned.hpp>
-#include <mlot/simd.hpp>
 
 #include <cmath>
+#include <mlot/interop/owned.hpp>
+#include <mlot/simd.hpp>
 #include <random>
 #include <vector>
 #ifdef _OPENMP
