@@ -1,5 +1,5 @@
 #pragma once
-#include "distill/types.hpp"
+#include "distill/ragged.hpp"
 namespace distill {
 /// A teacher: anything that scores the next token, an n-gram as well as a neural network.
 class logit_source {
@@ -10,4 +10,7 @@ class logit_source {
   /// in this sequence; row 0 is given the start alone. Called from several threads at a time.
   virtual void logits(std::span<index_t const> tokens, matrix_ref<float> out) const = 0;
 };
+
+/// How well a teacher knows a text: bits per byte, comparable with any other model's.
+double bits_per_byte(logit_source const& teacher, std::vector<sample> const& text);
 }  // namespace distill

@@ -1,6 +1,5 @@
 #include "distill/progress.hpp"
 
-#include <cstdio>
 #if __has_include(<unistd.h>)
 #  include <unistd.h>
 #endif

@@ -1,10 +1,26 @@
 #pragma once
+#include <cstdio>
 #include <mutex>
 #include <string>
 
 #include "distill/stopwatch.hpp"
 #include "distill/trainer.hpp"
 namespace distill {
+/// Tells on stdout what was done, a line with the seconds each took.
+class account {
+ public:
+  template <class... Arguments>
+  void line(char const* name, char const* pattern, Arguments... arguments) {
+    char text[128];
+    std::snprintf(text, sizeof text, pattern, arguments...);
+    std::printf("%-12s%-76s%6.1f s\n", name, text, watch_.lap());
+    std::fflush(stdout);
+  }
+
+ private:
+  stopwatch watch_;
+};
+
 /// Tells on stderr how far the runs are: on a terminal one line that is rewritten after every
 /// epoch, elsewhere a line a finished run. Any thread may tell it.
 class progress {

@@ -41,11 +41,11 @@ std::string verdict(char const* what, comparison const& runs, Measure measure) {
   if (gaps.size() < 2) return first + "; one seed cannot tell whether that is chance.\n";
   bool const beyond = std::abs(gap.mean) > noise;
   bool const agreed = gap.low * gap.high > 0;
-  return first + format(" (seed by seed %+.3f to %+.3f).\n", gap.low, gap.high) +
-         format("  Seeds of one objective differ by up to %.3f: the change lies %s.\n", noise,
-                beyond   ? "beyond the seeds' spread"
-                : agreed ? "within the seeds' spread, but has one sign on every seed"
-                         : "within the seeds' spread and may be chance");
+  return first + format(" (seed by seed %+.3f to %+.3f);\n", gap.low, gap.high) +
+         format("  another seed, by up to %.3f. %s\n", noise,
+                beyond   ? "Beyond the seeds' spread."
+                : agreed ? "Within the seeds' spread, but of one sign on every seed."
+                         : "Within the seeds' spread: it may be chance.");
 }
 }  // namespace
 

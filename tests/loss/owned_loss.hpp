@@ -5,6 +5,7 @@
 
 #include "error.hpp"
 #include "framed.hpp"
+#include "loss/loss_instances.hpp"
 #include "mlot/mlot.hpp"
 #include "oracle/loss_oracle.hpp"
 namespace loss_test {

@@ -17,6 +17,8 @@ class sinkhorn_iterations {
   /// Answers the derivative of the distance along the unit vector of entry (row, column).
   number run(size iterations, size row, size column) {
     vector f(a_.size(), 0), g(b_.size(), 0), df(a_.size(), 0), dg(b_.size(), 0);
+    for (size j = 0; j < b_.size(); ++j)
+      if (b_[j] == 0) g[j] = -infinity;  // takes no part from the start
     auto const slope = [&](size i, size j) { return i == row && j == column ? -1 / epsilon_ : 0; };
     for (size r = 0; r < iterations; ++r) {
       for (size i = 0; i < a_.size(); ++i)

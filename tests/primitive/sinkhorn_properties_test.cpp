@@ -66,6 +66,10 @@ TEMPLATE_LIST_TEST_CASE("a row or column of marginal 0 carries no mass and has g
         steep_column += i != 2 && (j == 3 || j == 17) && all.gradient(i, j) != 0;
       });
       CAPTURE(int(domain), iterations);
+      auto const expected = all.expected(0);
+      CHECK(kit::error_of(all.problems, all.plan, 0, expected.plan) <= rounding<T>);
+      CHECK(kit::error_of(all.problems, all.gradient, 0, all.expected_gradient(0)) <=
+            10 * rounding<T>);
       CHECK(massive == 0);
       CHECK(steep_row == 0);
       CHECK(steep_column == 0);

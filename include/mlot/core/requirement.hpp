@@ -32,6 +32,21 @@ class requirement {
                                   char const* allowed) {
     return v.empty() ? *this : vector(argument, v, size, allowed);
   }
+  /// Offsets (B + 1) of sequences in an array: from 0 to `last`, never falling. Device memory is
+  /// not read.
+  template <class M>
+  constexpr requirement& offsets(char const* argument, vector_view<index_t const, M> const& v,
+                                 index_t last) {
+    if constexpr (std::is_same_v<M, host_memory>) {
+      if (!first_.ok() || v.empty()) return *this;
+      that(v(0) == 0, fault::shape, argument, double(v(0)), "offsets from 0");
+      for (index_t b = 1; b < v.size; ++b)
+        that(v(b) >= v(b - 1), fault::shape, argument, double(v(b)), "offsets that never fall");
+      that(v(v.size - 1) == last, fault::shape, argument, double(v(v.size - 1)),
+           "a last offset equal to the number of tokens");
+    }
+    return *this;
+  }
   template <class T, class M>
   constexpr requirement& each(char const* argument, one_or_each<T, M> const& v, index_t size,
                               char const* allowed) {
@@ -65,8 +80,10 @@ class requirement {
     that(m.cols >= 0, fault::shape, argument, double(m.cols), "a column count of at least 0");
     lent(argument, m.empty() || m.data != nullptr);
     if constexpr (!std::is_const_v<T>) {
-      that(m.rows <= 1 || m.cols == 0 || m.row_stride >= m.cols * m.col_stride ||
-               m.col_stride >= m.rows * m.row_stride,
+      bool const by_rows = m.row_stride >= m.cols * m.col_stride && m.col_stride > 0;
+      bool const by_columns = m.col_stride >= m.rows * m.row_stride && m.row_stride > 0;
+      that(m.empty() || (m.rows == 1 && (m.cols == 1 || m.col_stride != 0)) ||
+               (m.cols == 1 && m.row_stride != 0) || by_rows || by_columns,
            fault::shape, argument, double(m.row_stride), "a row stride without overlap");
     }
     return *this;
@@ -81,6 +98,19 @@ class requirement {
   constexpr requirement& temperature(char const* argument, T const& x) {
     return that(x > T(0) && x < infinity<T> && T(1) / x < infinity<T>, fault::value, argument,
                 as_double(x), "finite and above 0, with a finite reciprocal");
+  }
+  /// One temperature, or one a token: (size) each. Device memory is not read.
+  template <real T, class M>
+  constexpr requirement& temperatures(char const* argument, one_or_each<T, M> const& tau,
+                                      index_t size) {
+    if (tau.each.data == nullptr) return temperature(argument, tau.one);
+    vector(argument, tau.each, size, "one element a token");
+    if constexpr (std::is_same_v<M, host_memory>)
+      for (index_t i = 0; i < size && first_.ok(); ++i) {
+        temperature(argument, tau.each(i));
+        if (!first_.ok()) first_.row = i;
+      }
+    return *this;
   }
   template <real T>
   constexpr requirement& finite(char const* argument, T const& x) {

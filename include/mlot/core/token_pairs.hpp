@@ -37,12 +37,13 @@ struct token_pairs {
     if (by_position()) return {};
     requirement all;
     all.vector(argument, offset, student_offset.size, "pairs with sequences + 1 offsets");
-    all.that(teacher.size == student.size, fault::shape, argument, double(teacher.size),
-             "as many teacher as student tokens");
+    all.vector(argument, teacher, student.size, "as many teacher as student tokens");
+    all.vector(argument, student, student.size, "a pointer that is not null");
     if constexpr (std::is_same_v<Memory, host_memory>) {
       if (!all.answer().ok()) return all.answer();
-      all.that(offset(0) == 0 && offset(offset.size - 1) == teacher.size, fault::shape, argument,
-               double(offset(offset.size - 1)), "offsets from 0 to the number of pairs");
+      all.that(offset(0) == 0, fault::shape, argument, double(offset(0)), "offsets from 0");
+      all.that(offset(offset.size - 1) == teacher.size, fault::shape, argument,
+               double(offset(offset.size - 1)), "a last offset equal to the number of pairs");
       for (index_t b = 0; b + 1 < offset.size && all.answer().ok(); ++b) {
         all.that(offset(b) <= offset(b + 1) && offset(b + 1) <= teacher.size, fault::shape,
                  argument, double(offset(b + 1)), "offsets that never fall");

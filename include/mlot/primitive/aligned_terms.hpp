@@ -39,6 +39,8 @@ struct aligned_terms {
                 "as many sequences as student_offset")
         .vector("aligned_terms.student_offset", student_offset, student_offset.size,
                 "sequences + 1 elements")
+        .offsets("aligned_terms.teacher_offset", teacher_offset, teacher.rows)
+        .offsets("aligned_terms.student_offset", student_offset, student.rows)
         .also(pairs.check("aligned_terms.pairs", teacher_offset, student_offset));
   }
   constexpr status check() const {

@@ -11,8 +11,9 @@ namespace mlot {
 ///
 /// Logits and sums may come in another type (float) than the arithmetic is done in (double).
 /// log_probability is never the logarithm of a rounded probability. z = -inf gives exactly 0 and
-/// -inf. Accuracy: 4 eps relative for probability, 4 eps max(1, |log p|) absolute for its
-/// logarithm: tests/primitive/column_tables_test.cpp. Source: t_v, s_v of eq. 10, arXiv 2412.14528.
+/// -inf. Accuracy: 4 eps max(1, |log p|) relative for probability, 4 eps max(1, |log p|) absolute
+/// for its logarithm: tests/primitive/column_tables_test.cpp. Source: t_v, s_v of eq. 10, arXiv
+/// 2412.14528.
 template <real T, class Memory, real From = T>
 struct column_probabilities {
   using memory = Memory;
@@ -28,7 +29,7 @@ struct column_probabilities {
         .usable("column_probabilities.logits", logits)
         .vector("column_probabilities.maximum", maximum, logits.rows, "one element a token")
         .vector("column_probabilities.partition", partition, logits.rows, "one element a token")
-        .each("column_probabilities.temperature", temperature, logits.rows, "one element a token")
+        .temperatures("column_probabilities.temperature", temperature, logits.rows)
         .optional("column_probabilities.probability", probability, logits.rows, logits.cols,
                   "the shape of logits")
         .optional("column_probabilities.log_probability", log_probability, logits.rows, logits.cols,

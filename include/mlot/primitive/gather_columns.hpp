@@ -3,6 +3,18 @@
 #include "mlot/core/requirement.hpp"
 #include "mlot/core/token_rows.hpp"
 namespace mlot {
+/// Whether every id is one of the vocabulary's, or -1. Device memory is not read.
+template <class Memory>
+constexpr status check_ids(char const* argument, matrix_view<index_t const, Memory> ids,
+                           index_t vocabulary) {
+  if constexpr (std::is_same_v<Memory, host_memory>)
+    for (index_t b = 0; ids.data != nullptr && b < ids.rows; ++b)
+      for (index_t l = 0; l < ids.cols; ++l)
+        if (ids(b, l) < -1 || ids(b, l) >= vocabulary)
+          return {fault::data, argument, "a vocabulary id, or -1", double(ids(b, l)), b, l};
+  return {};
+}
+
 /// The logits of a sequence's columns: a (tokens, K) table.
 ///
 ///   table(i, l) = z(row(i), ids(b, l))   for token i of sequence b;   -inf where the id is -1 or
@@ -25,17 +37,7 @@ struct gather_columns {
         .matrix("gather_columns.ids", ids, tokens.sequences(), ids.cols, "one row a sequence")
         .matrix("gather_columns.table", table, tokens.tokens(), ids.cols,
                 "one row a token, one column a column of ids");
-    if constexpr (std::is_same_v<Memory, host_memory>)
-      for (index_t b = 0; b < ids.rows && all.answer().ok(); ++b)
-        for (index_t l = 0; l < ids.cols; ++l)
-          if (ids(b, l) < -1 || ids(b, l) >= logits.cols)
-            return {fault::data,
-                    "gather_columns.ids",
-                    "a vocabulary id, or -1",
-                    double(ids(b, l)),
-                    b,
-                    l};
-    return all.answer();
+    return all.also(check_ids("gather_columns.ids", ids, logits.cols)).answer();
   }
 };
 }  // namespace mlot

@@ -2,6 +2,7 @@
 #include "mlot/core/compute.hpp"
 #include "mlot/core/requirement.hpp"
 #include "mlot/primitive/cross_entropy.hpp"
+#include "mlot/primitive/gather_columns.hpp"
 namespace mlot {
 /// What reached the k columns of one softmax: H(i, l) = dL / d log p(i, ids(b, l)), given as a
 /// gradient with respect to p, to log p, or both:
@@ -34,8 +35,9 @@ struct column_gradient {
 /// that is, one or two scalars times the softmax plus at most 2K + 1 sparse entries. Every row of
 /// `gradient` is written: rows that are no token become 0. Masked logits (-inf) get exactly 0.
 /// Reads the logits once, writes the gradient once; in place (gradient = logits) is allowed.
-/// Accuracy: float within 1e-6, double within 1e-13 of the gradient's norm; half and bfloat16
-/// within 3 of their eps of each entry: tests/primitive/logit_gradient_test.cpp.
+/// Accuracy: float within 1e-6, double within 1e-13 of the norm of the summands (softmax parts and
+/// sparse entries by themselves); half and bfloat16 within 3 of their eps of an entry's largest
+/// summand: tests/primitive/logit_gradient_test.cpp.
 /// Source: section "Gradient with respect to student logits" of docs/numerics.md.
 template <real T, storage S, storage G, class Memory>
 struct logit_gradient {
@@ -67,7 +69,7 @@ struct logit_gradient {
     for (int c = 0; c < column_gradients && all.answer().ok(); ++c) {
       auto const& from = columns[c];
       index_t const k = from.ids.cols;
-      all.each("logit_gradient.columns.temperature", from.temperature, n, "one element a token")
+      all.temperatures("logit_gradient.columns.temperature", from.temperature, n)
           .vector("logit_gradient.columns.partition", from.partition, n, "one element a token")
           .matrix("logit_gradient.columns.ids", from.ids, tokens.sequences(), k,
                   "one row a sequence")
@@ -78,6 +80,7 @@ struct logit_gradient {
       if (from.table_gradient.data != nullptr)
         all.matrix("logit_gradient.columns.probability", from.probability, n, k,
                    "one row a token, one column a column of ids");
+      all.also(check_ids("logit_gradient.columns.ids", from.ids, logits.cols));
     }
     return all.answer();
   }

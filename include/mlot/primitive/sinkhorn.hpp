@@ -25,7 +25,8 @@ struct sinkhorn_history {
 ///   P = diag(u^N) K diag(v^N),   distance(b) = <P, C> = SD
 ///
 /// With a = b = 1 this is N rounds of dividing rows, then columns, by their sums (eq. 18-20); the
-/// last half step decides, so P^T 1 = b and the total mass is sum(b).
+/// last half step decides, so P^T 1 = b and the total mass is sum(b). Where sum(a) differs from it,
+/// a is scaled to that sum inside, which P does not see and u, v only by a constant factor.
 /// [C] and [epsilon] share a unit. A zero marginal carries no mass; a problem without rows or
 /// columns has distance 0. Never NaN for finite cost. A cost that is NaN or infinite, or a marginal
 /// that is negative or not finite, answers fault::data (host devices); outputs are then

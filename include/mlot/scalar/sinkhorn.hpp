@@ -19,31 +19,6 @@ T largest_magnitude(matrix_view<T const, host_memory> cost) {
   return largest;
 }
 
-/// Whether problem b, with `largest` = max |C|, runs in the log domain; a fault names what is not
-/// allowed in its data.
-template <real T>
-status choose_domain(sinkhorn<T, host_memory> const& p, index_t b, T const& largest,
-                     bool& logarithmic) {
-  for (index_t i = p.batch.row_offset(b); i < p.batch.row_offset(b + 1); ++i) {
-    if (T const a = p.row_marginal(i); !(a >= T(0) && a < infinity<T>))
-      return {fault::data, "sinkhorn.row_marginal", "finite and at least 0", as_double(a), i};
-    for (index_t j = 0; !(largest < infinity<T>)&&j < p.batch.column_count(b); ++j)
-      if (T const c = p.cost(i, j); !(c > -infinity<T> && c < infinity<T>))
-        return {fault::data, "sinkhorn.cost", "finite", as_double(c), i, j};
-  }
-  for (index_t j = p.batch.column_offset(b); j < p.batch.column_offset(b + 1); ++j)
-    if (T const m = p.column_marginal(j); !(m >= T(0) && m < infinity<T>))
-      return {fault::data, "sinkhorn.column_marginal", "finite and at least 0", as_double(m), j};
-  double const exponent = as_double(T(largest / p.epsilon));
-  bool const safe = exponent <= p.safe_exponent();
-  if (p.domain == sinkhorn_domain::scaling && !safe)
-    return {fault::value, "sinkhorn.domain",
-            "not scaling where max |cost| / epsilon exceeds sinkhorn::safe_exponent()", exponent,
-            b};
-  logarithmic = p.domain == sinkhorn_domain::logarithmic || !safe;
-  return {};
-}
-
 /// Half a step: the scaling (or its logarithm) that gives one line of the kernel, weighed by the
 /// other side's scalings, the mass `marginal`. Nothing to scale: no mass.
 template <real T, class Kernel, class Scaling>
@@ -71,8 +46,35 @@ struct sinkhorn_problem {
   index_t rows = p.batch.row_count(b), columns = p.batch.column_count(b);
   index_t row_first = p.batch.row_offset(b), column_first = p.batch.column_offset(b);
   matrix_view<T const, host_memory> cost = p.batch.of(p.cost, b);
+  T balance = mean(p.column_marginal, column_first, columns, rows) /
+              mean(p.row_marginal, row_first, rows, rows);
 
-  T a(index_t i) const { return p.row_marginal(row_first + i); }
+  /// Sum of marginals / divisor, or 1 where nothing has mass.
+  static T mean(one_or_each<T, host_memory> const& marginal, index_t first, index_t count,
+                index_t divisor) {
+    wide_t<T> sum(0);
+    for (index_t i = first; i < first + count; ++i) sum += T(marginal(i) / T(double(divisor)));
+    return sum > wide_t<T>(0) ? T(sum) : T(1);
+  }
+  /// ln(largest / smallest) of the marginals that are not 0, both sides added.
+  double marginal_spread() const {
+    auto const spread = [](one_or_each<T, host_memory> const& marginal, index_t first,
+                           index_t count) {
+      double least = 0, most = 0;
+      for (index_t i = first; i < first + count && !marginal.each.empty(); ++i)
+        if (double const m = as_double(marginal(i)); m > 0) {
+          least = least > 0 && least < m ? least : m;
+          most = most < m ? m : most;
+        }
+      return most > 0 ? std::log(most / least) : 0;
+    };
+    return spread(p.row_marginal, row_first, rows) +
+           spread(p.column_marginal, column_first, columns);
+  }
+
+  /// The row marginal, scaled to the columns' total mass. P does not see the factor (the last half
+  /// step decides), and without it u and v would drift apart by that factor in every iteration.
+  T a(index_t i) const { return balance * p.row_marginal(row_first + i); }
   T b_of(index_t j) const { return p.column_marginal(column_first + j); }
   /// u^r(i) and v^r(j), r from 1 on; v^0 = [b > 0]:
   /// a column without mass takes no part from the start.
@@ -97,6 +99,32 @@ struct sinkhorn_problem {
     return p.entry(logarithmic, u, kernel, v);
   }
 };
+
+/// Whether problem b, with `largest` = max |C|, runs in the log domain; a fault names what is not
+/// allowed in its data.
+template <real T>
+status choose_domain(sinkhorn<T, host_memory> const& p, index_t b, T const& largest,
+                     bool& logarithmic) {
+  for (index_t i = p.batch.row_offset(b); i < p.batch.row_offset(b + 1); ++i) {
+    if (T const a = p.row_marginal(i); !(a >= T(0) && a < infinity<T>))
+      return {fault::data, "sinkhorn.row_marginal", "finite and at least 0", as_double(a), i};
+    for (index_t j = 0; !(largest < infinity<T>)&&j < p.batch.column_count(b); ++j)
+      if (T const c = p.cost(i, j); !(c > -infinity<T> && c < infinity<T>))
+        return {fault::data, "sinkhorn.cost", "finite", as_double(c), i, j};
+  }
+  for (index_t j = p.batch.column_offset(b); j < p.batch.column_offset(b + 1); ++j)
+    if (T const m = p.column_marginal(j); !(m >= T(0) && m < infinity<T>))
+      return {fault::data, "sinkhorn.column_marginal", "finite and at least 0", as_double(m), j};
+  double const exponent = as_double(T(largest / p.epsilon));
+  sinkhorn_problem<T> const problem{p, b, false};
+  bool const safe = exponent + problem.marginal_spread() <= p.safe_exponent();
+  if (p.domain == sinkhorn_domain::scaling && !safe)
+    return {fault::value, "sinkhorn.domain",
+            "not scaling where max |cost| / epsilon exceeds sinkhorn::safe_exponent()", exponent,
+            b};
+  logarithmic = p.domain == sinkhorn_domain::logarithmic || !safe;
+  return {};
+}
 
 /// All iterations of one problem; `plan` holds the kernel until the end. Answers <P, C>.
 template <real T>

@@ -1,5 +1,8 @@
 #pragma once
 #include "mlot/core/status.hpp"
+#ifdef _OPENMP
+#  include <omp.h>
+#endif
 namespace mlot::on {
 /// Calls body(i) for 0 <= i < count, on OpenMP's threads where it is compiled in, `chunk` calls at
 /// a time in any order. Calls must not write what others read: then results do not depend on the
@@ -7,7 +10,12 @@ namespace mlot::on {
 template <class Body>
 void parallel_for(index_t count, index_t chunk, Body body) {
 #ifdef _OPENMP
-#  pragma omp parallel for schedule(dynamic, chunk) if (count > chunk)
+  // A region of one thread is a plain loop: libgomp allocates for a region that it serialises.
+  if (count > chunk && omp_get_max_threads() > 1 && !omp_in_parallel()) {
+#  pragma omp parallel for schedule(dynamic, chunk)
+    for (index_t i = 0; i < count; ++i) body(i);
+    return;
+  }
 #else
   (void)chunk;
 #endif

@@ -14,7 +14,7 @@ inline constexpr index_t sweep_rows = 4;
 
 /// Largest |C|; +inf where an entry is NaN or infinite.
 template <class Batch, class T>
-T largest_magnitude(matrix_view<T const, host_memory> cost) {
+T largest_in_lanes(matrix_view<T const, host_memory> cost) {
   Batch largest(T(0));
   auto usable = largest < Batch(infinity<T>);
   for (index_t i = 0; i < cost.rows; ++i)
@@ -127,8 +127,7 @@ status run(simd<Arch>, sinkhorn<T, host_memory> const& p, workspace<host_memory>
   index_t faulty = problems;  // the first problem whose data are not allowed
   parallel_for(problems, 1, [&](index_t b) {
     bool logarithmic = false;
-    if (!choose_domain(p, b, largest_magnitude<batch, T>(p.batch.of(p.cost, b)), logarithmic)
-             .ok()) {
+    if (!choose_domain(p, b, largest_in_lanes<batch, T>(p.batch.of(p.cost, b)), logarithmic).ok()) {
 #ifdef _OPENMP
 #  pragma omp critical(mlot_sinkhorn)
 #endif
@@ -144,7 +143,7 @@ status run(simd<Arch>, sinkhorn<T, host_memory> const& p, workspace<host_memory>
   });
   if (faulty == problems) return {};
   bool unused = false;
-  return choose_domain(p, faulty, infinity<T>, unused);
+  return choose_domain(p, faulty, largest_magnitude<T>(p.batch.of(p.cost, faulty)), unused);
 }
 
 template <class Arch, has_lanes T>
