@@ -217,8 +217,8 @@ TEMPLATE_LIST_TEST_CASE("a weight of one for all is that weight for each", "[ali
   CHECK(one.log_gradient.same_bits(each.log_gradient));
 }
 
-TEMPLATE_LIST_TEST_CASE("wrong arguments are named and nothing is written", "[aligned_terms]",
-                        every_device) {
+TEMPLATE_LIST_TEST_CASE("aligned_terms: wrong arguments are named and nothing is written",
+                        "[aligned_terms]", every_device) {
   using T = typename TestType::scalar;
   batch<T> all(9);
   all.give_pairs();

@@ -146,8 +146,8 @@ TEMPLATE_LIST_TEST_CASE("a label past the vocabulary is answered with its row", 
   }
 }
 
-TEMPLATE_LIST_TEST_CASE("wrong arguments are named and nothing is written", "[cross_entropy]",
-                        every_device) {
+TEMPLATE_LIST_TEST_CASE("cross_entropy: wrong arguments are named and nothing is written",
+                        "[cross_entropy]", every_device) {
   using T = typename TestType::scalar;
   batch<T, T> all({2, 3}, 9, 1);
   auto const refuses = [&](char const* argument, auto change) {

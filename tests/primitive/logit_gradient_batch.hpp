@@ -117,5 +117,31 @@ struct gradient_batch {
             oracle::logit_gradient(row(i), parts(i), label(r) == -100 ? -1 : label(r), weight);
     return g;
   }
+  /// Sums of the absolute values that an entry of the gradient is the sum of.
+  oracle::matrix magnitudes() {
+    oracle::matrix m(std::size_t(tokens.rows), oracle::vector(std::size_t(logits.cols()), 0));
+    for (index_t i = 0; i < tokens.count(); ++i) {
+      index_t const r = tokens.row[std::size_t(i)];
+      if (r < 0) continue;
+      oracle::vector& out = m[std::size_t(r)];
+      auto const add = [&](oracle::number at, oracle::number dense) {
+        oracle::vector const p = oracle::softmax(row(i), at);
+        for (std::size_t v = 0; v < out.size(); ++v) out[v] += p[v] * dense / at;
+      };
+      for (auto const& part : parts(i)) {
+        oracle::number all = 0;
+        for (std::size_t l = 0; l < part.h.size(); ++l) {
+          all += std::fabs(part.h[l]);
+          if (part.ids[l] >= 0)
+            out[std::size_t(part.ids[l])] += std::fabs(part.h[l]) / part.temperature;
+        }
+        add(part.temperature, all);
+      }
+      if (label(r) == -100) continue;
+      add(1, std::fabs(oracle::number(weight)));
+      out[std::size_t(label(r))] += std::fabs(oracle::number(weight));
+    }
+    return m;
+  }
 };
 }  // namespace kit

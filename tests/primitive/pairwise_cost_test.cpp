@@ -209,8 +209,8 @@ TEMPLATE_LIST_TEST_CASE("a batch is its problems one by one, bit by bit", "[pair
   CHECK(differing == 0);
 }
 
-TEMPLATE_LIST_TEST_CASE("wrong arguments are named and nothing is written", "[pairwise_cost]",
-                        every_device) {
+TEMPLATE_LIST_TEST_CASE("pairwise_cost: wrong arguments are named and nothing is written",
+                        "[pairwise_cost]", every_device) {
   using T = typename TestType::scalar;
   batch<T> all(kit::problems({{3, 5}, {4, 2}}), 9);
   auto const refuses = [&](char const* argument, auto change) {

@@ -72,8 +72,8 @@ TEMPLATE_LIST_TEST_CASE("no sequences add up to 0", "[sequence_totals]", every_d
   for (index_t c = 0; c < 5; ++c) CHECK(all.out(c) == 0);
 }
 
-TEMPLATE_LIST_TEST_CASE("wrong arguments are named and nothing is written", "[sequence_totals]",
-                        every_device) {
+TEMPLATE_LIST_TEST_CASE("sequence_totals: wrong arguments are named and nothing is written",
+                        "[sequence_totals]", every_device) {
   batch<typename TestType::scalar> all(3);
   auto const refuses = [&](char const* argument, auto change) {
     kit::refuses<typename TestType::device>(all.primitive(), fault::shape, argument, change);

@@ -105,8 +105,8 @@ TEMPLATE_LIST_TEST_CASE("no rows and no columns are ordinary", "[top_columns]", 
   CHECK(differing<Device>(no_columns, 4) == 0);
 }
 
-TEMPLATE_LIST_TEST_CASE("wrong arguments are named and nothing is written", "[top_columns]",
-                        every_device) {
+TEMPLATE_LIST_TEST_CASE("top_columns: wrong arguments are named and nothing is written",
+                        "[top_columns]", every_device) {
   using T = typename TestType::scalar;
   kit::framed<T> mass(2, 9);
   kit::fill(mass, [](index_t, index_t v) { return T(v); });

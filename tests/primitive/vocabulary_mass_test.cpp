@@ -71,7 +71,7 @@ struct batch {
 };
 
 struct errors {
-  kit::largest_error maximum, partition, mass;
+  kit::largest_error maximum, partition, mass;  ///< mass beyond the n eps / 2 of summing n tokens
 };
 /// Runs the batch and compares everything with the oracle. A token's probability below T's smallest
 /// normal number may be 0; nothing else is forgiven.
@@ -98,7 +98,10 @@ void compare(batch<T, S>& all, errors& largest) {
         oracle::number const error = std::fabs(all.mass[c](b, index_t(v)) - sum[v]);
         oracle::number const underflow = oracle::number(std::numeric_limits<T>::min()) *
                                          oracle::number(all.tokens.view().count(b));
-        if (!(error <= underflow)) largest.mass.add((error - underflow) / sum[v]);
+        oracle::number const summing = oracle::number(std::numeric_limits<T>::epsilon()) / 2 *
+                                       oracle::number(all.tokens.view().count(b)) * sum[v];
+        if (!(error <= underflow + summing))
+          largest.mass.add((error - underflow - summing) / sum[v]);
       }
     }
 }
@@ -107,7 +110,7 @@ void check(errors const& largest) {
   bool const narrow = std::is_same_v<T, float>;
   CHECK(largest.maximum.value == 0);
   CHECK(largest.partition.value <= (narrow ? 1e-6 : 1e-13));
-  CHECK(largest.mass.value <= (narrow ? 1e-5 : 1e-13));
+  CHECK(largest.mass.value <= (narrow ? 1e-6 : 1e-13));
 }
 double const a_nan = std::numeric_limits<double>::quiet_NaN();
 }  // namespace
@@ -255,8 +258,8 @@ TEMPLATE_LIST_TEST_CASE("4096 tokens do not lose small columns", "[vocabulary_ma
   }
 }
 
-TEMPLATE_LIST_TEST_CASE("wrong arguments are named and nothing is written", "[vocabulary_mass]",
-                        every_device) {
+TEMPLATE_LIST_TEST_CASE("vocabulary_mass: wrong arguments are named and nothing is written",
+                        "[vocabulary_mass]", every_device) {
   using T = typename TestType::scalar;
   batch<T, T> all(kit::tokens({2, 1}), 9);
   all.draw(1, 1, 0);
