@@ -28,7 +28,7 @@ struct tempered_mass {
 /// NaN or +inf in a row answers fault::data with its row and column; outputs are then unspecified.
 /// A float exponential below the smallest normal number may count as 0.
 /// Accuracy: relative to long double, partition 1e-6 in float, 1e-13 in double; mass of n tokens
-/// 1e-6 + n eps / 2 in float, 1e-13 + n eps / 2 in double:
+/// 1e-5 + n eps / 2 in float, 1e-13 + n eps / 2 in double:
 /// tests/primitive/vocabulary_mass_test.cpp. Same bits for any number of threads.
 /// Source: the sums of eq. 10 (mass^T, mass^S), arXiv 2412.14528.
 template <real T, storage S, class Memory>
