@@ -21,7 +21,7 @@ TEST_CASE("a sentence has values that are not finite, and small ones in full", "
         "z at row 0, column 0: inf given, must be finite");
   CHECK(describe({fault::data, "z", "finite", -inf}) == "z: -inf given, must be finite");
   CHECK(describe({fault::data, "z", "finite", std::numeric_limits<double>::quiet_NaN()})
-            .find("NaN given") != std::string::npos);
+            .find("nan given") != std::string::npos);
   CHECK(describe({fault::value, "x", "more", 0.1}) == "x: 0.10000000000000001 given, must be more");
   CHECK(describe({fault::value, "x", "less", 1e300}) ==
         "x: 1.0000000000000001e+300 given, must be less");

@@ -12,7 +12,7 @@ inline std::string describe(status const& s) {
   char value[32];
   bool const whole = s.value == std::floor(s.value) && std::fabs(s.value) < 1e15;
   if (std::isnan(s.value))
-    std::snprintf(value, sizeof value, "NaN");  // without a sign
+    std::snprintf(value, sizeof value, "nan");  // without a sign
   else
     std::snprintf(value, sizeof value, whole ? "%.0f" : "%.17g", s.value);
   std::string text = s.argument;
