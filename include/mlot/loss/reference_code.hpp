@@ -25,7 +25,7 @@ namespace mlot {
 /// `terms` has multi_level's places; cross_entropy is 0 there (theirs is the model's own loss).
 /// Where theirs is NaN (an empty answer, masked logits) ours is finite: an empty window counts 0, a
 /// mask is left out of std. Faults as multi_level. Accuracy: double 1e-9 relative against runs of
-/// the authors' code, each part and its gradient alone: tests/loss/golden_test.cpp.
+/// the authors' code, each part and its gradient alone: tests/loss/reference_code_test.cpp.
 template <real T, storage Teacher = T, storage Student = T, storage Gradient = Student,
           class Memory = host_memory>
 struct reference_code {
