@@ -8,5 +8,6 @@
 #include "mlot/simd/logit_gradient.hpp"
 #include "mlot/simd/pairwise_cost.hpp"
 #include "mlot/simd/sinkhorn.hpp"
+#include "mlot/simd/sinkhorn_gradient.hpp"
 #include "mlot/simd/top_columns.hpp"
 #include "mlot/simd/vocabulary_mass.hpp"

@@ -13,7 +13,7 @@ status run(simd<Arch>, column_probabilities<T, host_memory, From> const& p,
   if (p.logits.col_stride != 1 || p.probability.col_stride != 1 ||
       p.log_probability.col_stride != 1)
     return run(scalar{}, p, scratch);
-  parallel_for(p.logits.rows, 32, [&](index_t i) {
+  parallel_for(p.logits.rows, 32, 4 * p.logits.rows * p.logits.cols, [&](index_t i) {
     T const partition = T(p.partition(i));
     batch const tau(p.temperature(i)), top(T(p.maximum(i))), lack(-infinity<T>);
     for_lanes<batch>(p.logits.cols, [&](index_t l, auto which) {

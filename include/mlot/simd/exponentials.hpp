@@ -1,46 +1,62 @@
 #pragma once
+#include <cstdint>
 #include <type_traits>
 
 #include "mlot/simd/lanes.hpp"
 namespace mlot::on {
-/// exp((z - top) inverse[c]) for a row of logits at `count` temperatures (1 to 3): calls
-/// body(offset, which, e) batch by batch, with e[c]; lanes outside the row are 0. One exponential
-/// serves two temperatures when one is twice the other.
-template <class Batch, class T, storage S, class Body>
-void for_exponentials(S const* row, index_t size, T top, T const (&inverse)[3], int count,
-                      Body body) {
-  Batch const tops(top);
-  auto const each = [&]<int N>(std::integral_constant<int, N>, auto fill) {
-    for_lanes<Batch>(size, [&](index_t v, auto which) {
-      Batch e[N];
-      fill(Batch(load_lanes<Batch>(row + v, which, -infinity<T>) - tops), e);
-      body(v, which, e);
-    });
-  };
+/// exp(x) for x <= 0, -inf included; NaN stays NaN. In float within 1e-7 of the exact value, and 0
+/// or subnormal below the smallest normal number: a third fewer instructions than xsimd's, which
+/// also serves x > 0 and errors below half a unit.
+template <class Batch>
+inline Batch exponential(Batch x) {
+  if constexpr (std::same_as<typename Batch::value_type, float>) {
+    // x = n ln 2 + r. Adding 1.5 2^23 rounds to an integer; its low bits are then n + 127, the
+    // exponent of 2^n, and 0 for n = -127. The order of max's arguments lets NaN through on x86.
+    x = xsimd::max(Batch(-88.029692f), x);
+    Batch const to_integer(12582912.0f + 127.0f);
+    Batch const shifted = xsimd::fma(x, Batch(1.44269504f), to_integer);
+    Batch const n = shifted - to_integer;
+    Batch const r = xsimd::fma(n, Batch(-1.42860677e-6f), xsimd::fma(n, Batch(-0.693145752f), x));
+    // Minimax in the relative error among 1 + r + r^2 P(r) for |r| <= ln 2 / 2: 3e-9.
+    Batch p(0x1.6a244cp-10f);
+    for (float const c : {0x1.1239d4p-7f, 0x1.5558f2p-5f, 0x1.555492p-3f, 0x1.fffffcp-2f, 1.f, 1.f})
+      p = xsimd::fma(p, r, Batch(c));
+    using bits = xsimd::batch<std::int32_t, typename Batch::arch_type>;
+    return p * xsimd::bitwise_cast<Batch>(xsimd::bitwise_cast<bits>(shifted) << 23);
+  } else {
+    return xsimd::exp(x);
+  }
+}
+
+/// Calls body(N, powers) where powers(x, e) sets e[c] = exp(x inverse[c]) for N = count (1 to 3)
+/// temperatures and x <= 0. One exponential serves two temperatures when one is twice the other.
+template <class Batch, class T, class Body>
+void with_exponentials(T const (&inverse)[3], int count, Body body) {
   Batch const i0(inverse[0]), i1(inverse[1]), i2(inverse[2]);
+  std::integral_constant<int, 1> const one;
+  std::integral_constant<int, 2> const two;
   if (count == 1)
-    each(std::integral_constant<int, 1>{},
-         [&](Batch const& x, auto& e) { e[0] = xsimd::exp(x * i0); });
+    body(one, [=](Batch const& x, auto& e) { e[0] = exponential(Batch(x * i0)); });
   else if (count == 2 && inverse[0] == 2 * inverse[1])
-    each(std::integral_constant<int, 2>{}, [&](Batch const& x, auto& e) {
-      e[1] = xsimd::exp(x * i1);
+    body(two, [=](Batch const& x, auto& e) {
+      e[1] = exponential(Batch(x * i1));
       e[0] = e[1] * e[1];
     });
   else if (count == 2 && inverse[1] == 2 * inverse[0])
-    each(std::integral_constant<int, 2>{}, [&](Batch const& x, auto& e) {
-      e[0] = xsimd::exp(x * i0);
+    body(two, [=](Batch const& x, auto& e) {
+      e[0] = exponential(Batch(x * i0));
       e[1] = e[0] * e[0];
     });
   else if (count == 2)
-    each(std::integral_constant<int, 2>{}, [&](Batch const& x, auto& e) {
-      e[0] = xsimd::exp(x * i0);
-      e[1] = xsimd::exp(x * i1);
+    body(two, [=](Batch const& x, auto& e) {
+      e[0] = exponential(Batch(x * i0));
+      e[1] = exponential(Batch(x * i1));
     });
   else
-    each(std::integral_constant<int, 3>{}, [&](Batch const& x, auto& e) {
-      e[0] = xsimd::exp(x * i0);
-      e[1] = xsimd::exp(x * i1);
-      e[2] = xsimd::exp(x * i2);
+    body(std::integral_constant<int, 3>{}, [=](Batch const& x, auto& e) {
+      e[0] = exponential(Batch(x * i0));
+      e[1] = exponential(Batch(x * i1));
+      e[2] = exponential(Batch(x * i2));
     });
 }
 }  // namespace mlot::on

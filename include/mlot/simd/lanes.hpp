@@ -3,6 +3,7 @@
 
 #include "mlot/core/scalar.hpp"
 #include "mlot/core/status.hpp"
+#include "mlot/simd/half_lanes.hpp"
 /// What the kernels need of xsimd. Names that differ between its releases live here and nowhere
 /// else; so do the last lanes of a row.
 namespace mlot::on {
@@ -55,6 +56,8 @@ inline Batch load_lanes(S const* from, all_lanes, typename Batch::value_type = 0
   using T = typename Batch::value_type;
   if constexpr (std::same_as<S, T>) {
     return Batch::load_unaligned(from);
+  } else if constexpr (has_half_lanes<Batch, S>) {
+    return widen_lanes<Batch>(from);
   } else {
     alignas(64) T lane[Batch::size];
     for (std::size_t l = 0; l < Batch::size; ++l) lane[l] = load_as<T>(from[l]);
@@ -63,11 +66,10 @@ inline Batch load_lanes(S const* from, all_lanes, typename Batch::value_type = 0
 }
 template <class Batch, storage S>
 inline Batch load_lanes(S const* from, first_lanes which, typename Batch::value_type fill = 0) {
-  using T = typename Batch::value_type;
-  alignas(64) T lane[Batch::size];
+  alignas(64) S lane[Batch::size];
   for (std::size_t l = 0; l < Batch::size; ++l)
-    lane[l] = index_t(l) < which.count ? load_as<T>(from[l]) : fill;
-  return Batch::load_aligned(lane);
+    lane[l] = index_t(l) < which.count ? from[l] : store_as<S>(fill);
+  return load_lanes<Batch>(lane, all_lanes{});
 }
 
 /// Stores lanes as values of S, rounded to nearest; lanes outside the row are not touched.
@@ -76,6 +78,8 @@ inline void store_lanes(S* to, Batch const& x, all_lanes) {
   using T = typename Batch::value_type;
   if constexpr (std::same_as<S, T>) {
     x.store_unaligned(to);
+  } else if constexpr (has_half_lanes<Batch, S>) {
+    narrow_lanes(to, x);
   } else {
     alignas(64) T lane[Batch::size];
     x.store_aligned(lane);
@@ -84,9 +88,8 @@ inline void store_lanes(S* to, Batch const& x, all_lanes) {
 }
 template <class Batch, storage S>
 inline void store_lanes(S* to, Batch const& x, first_lanes which) {
-  using T = typename Batch::value_type;
-  alignas(64) T lane[Batch::size];
-  x.store_aligned(lane);
-  for (index_t l = 0; l < which.count; ++l) to[l] = store_as<S>(lane[l]);
+  alignas(64) S lane[Batch::size];
+  store_lanes(lane, x, all_lanes{});
+  for (index_t l = 0; l < which.count; ++l) to[l] = lane[l];
 }
 }  // namespace mlot::on

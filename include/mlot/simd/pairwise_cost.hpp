@@ -1,36 +1,25 @@
 #pragma once
 #include <algorithm>
 
+#include "mlot/core/segment.hpp"
 #include "mlot/scalar/pairwise_cost.hpp"
 #include "mlot/simd/device.hpp"
 #include "mlot/simd/lanes.hpp"
-#include "mlot/simd/parallel.hpp"
+#include "mlot/simd/row_blocks.hpp"
 namespace mlot::on {
 /// Turns the student's table to (K, column tokens): lanes then run over student tokens.
 template <real T>
 void turn(matrix_view<T const, host_memory> from, matrix_view<T, host_memory> to) {
   constexpr index_t tile = 16;  // rows of one cache line of the turned table
-  parallel_for((from.rows + tile - 1) / tile, 8, [&](index_t block) {
+  parallel_for((from.rows + tile - 1) / tile, 8, from.rows * from.cols, [&](index_t block) {
     index_t const end = std::min(from.rows, (block + 1) * tile);
     for (index_t l = 0; l < from.cols; ++l)
       for (index_t j = block * tile; j < end; ++j) to(l, j) = from(j, l);
   });
 }
 
-template <class Arch, has_lanes T, class Ground>
-std::size_t scratch_size(simd<Arch>, pairwise_cost<T, host_memory, Ground> const& p) {
-  arena<host_memory> space;
-  space.matrix<T>(p.student.cols, p.batch.columns);
-  return space.bytes();
-}
-template <class Arch, has_lanes T, class Ground>
-std::size_t scratch_size(simd<Arch> device,
-                         pairwise_cost_gradient<T, host_memory, Ground> const& p) {
-  return scratch_size(device, p.of);
-}
-
-/// Costs of `Rows` consecutive teacher rows against the problem's student tokens: a register holds
-/// one row's costs of a batch of student tokens while the columns of the tables go by.
+/// Costs of `Rows` consecutive teacher rows of problem b against its student tokens: a register
+/// holds one row's costs of a batch of student tokens while the columns of the tables go by.
 template <class Batch, index_t Rows, class T, class Ground>
 void cost_rows(pairwise_cost<T, host_memory, Ground> const& p, matrix_view<T, host_memory> turned,
                index_t b, index_t i) {
@@ -47,6 +36,13 @@ void cost_rows(pairwise_cost<T, host_memory, Ground> const& p, matrix_view<T, ho
 }
 
 template <class Arch, has_lanes T, class Ground>
+std::size_t scratch_size(simd<Arch>, pairwise_cost<T, host_memory, Ground> const& p) {
+  arena<host_memory> space;
+  space.matrix<T>(p.student.cols, p.batch.columns);
+  return space.bytes();
+}
+
+template <class Arch, has_lanes T, class Ground>
 status run(simd<Arch>, pairwise_cost<T, host_memory, Ground> const& p,
            workspace<host_memory> scratch) {
   using batch = lanes_of<T, Arch>;
@@ -54,44 +50,86 @@ status run(simd<Arch>, pairwise_cost<T, host_memory, Ground> const& p,
   arena<host_memory> space(scratch);
   auto const turned = space.matrix<T>(p.student.cols, p.batch.columns);
   turn<T>(p.student, turned);
-  constexpr index_t rows = 4;
-  for (index_t b = 0; b < p.batch.problems(); ++b) {
-    index_t const first = p.batch.row_offset(b), count = p.batch.row_count(b);
-    parallel_for((count + rows - 1) / rows, 8, [&](index_t block) {
-      index_t i = first + block * rows;
-      if (index_t const end = first + count; i + rows <= end)
-        cost_rows<batch, rows>(p, turned, b, i);
-      else
-        for (; i < end; ++i) cost_rows<batch, 1>(p, turned, b, i);
-    });
-  }
+  constexpr index_t rows = 16;
+  index_t const work = p.batch.rows * p.batch.longest_row * p.student.cols;
+  parallel_for((p.batch.rows + rows - 1) / rows, 1, work, [&](index_t block) {
+    index_t const end = std::min((block + 1) * rows, p.batch.rows);
+    index_t b = segment_of(p.batch.row_offset, block * rows);
+    for (index_t i = block * rows; i < end;) {
+      while (i >= p.batch.row_offset(b + 1)) ++b;
+      index_t const problem_end = std::min(end, p.batch.row_offset(b + 1));
+      for_row_groups(i, problem_end,
+                     [&]<index_t Rows>(index_t row, std::integral_constant<index_t, Rows>) {
+                       cost_rows<batch, Rows>(p, turned, b, row);
+                     });
+      i = problem_end;
+    }
+  });
   return {};
 }
 
-/// Gradients of `Columns` consecutive table columns for the problem's student tokens.
-template <class Batch, index_t Columns, class T, class Ground>
-void gradient_columns(pairwise_cost_gradient<T, host_memory, Ground> const& p,
-                      matrix_view<T, host_memory> turned, index_t b, index_t l) {
-  problem_batch<host_memory> const& batch = p.of.batch;
-  index_t const first = batch.column_offset(b);
-  for_lanes<Batch>(batch.column_count(b), [&](index_t j, auto which) {
-    Batch s[Columns], sum[Columns];
-    for (index_t c = 0; c < Columns; ++c) {
-      s[c] = load_lanes<Batch>(&turned(l + c, first + j), which);
-      sum[c] = Batch(T(0));
+/// One tile of the way back: `width` student tokens of problem b from token j on. Their gradients
+/// stay in `sums` (K, tile) while the upstream matrix is read once, some rows at a time.
+template <class Batch, class T, class Ground>
+struct cost_gradient_tile {
+  static constexpr index_t most = 4 * index_t(Batch::size), rows = 32;
+  pairwise_cost_gradient<T, host_memory, Ground> const& p;
+  matrix_view<T, host_memory> turned;
+  index_t b, j, width;
+
+  /// Adds rows i .. to the gradients of `Columns` table columns.
+  template <index_t Columns>
+  void add(index_t i, index_t end, index_t l, T* sums) const {
+    index_t const first = p.of.batch.column_offset(b) + j;
+    for_lanes<Batch>(width, [&](index_t at, auto which) {
+      Batch s[Columns], sum[Columns];
+      for (index_t c = 0; c < Columns; ++c) {
+        s[c] = load_lanes<Batch>(&turned(l + c, first + at), which);
+        sum[c] = Batch::load_aligned(sums + (l + c) * most + at);
+      }
+      for (index_t row = i; row < end; ++row) {
+        Batch const upstream = load_lanes<Batch>(&p.upstream(row, j + at), which);
+        for (index_t c = 0; c < Columns; ++c)
+          sum[c] = xsimd::fma(upstream, p.of.ground.slope(Batch(p.of.teacher(row, l + c)), s[c]),
+                              sum[c]);
+      }
+      for (index_t c = 0; c < Columns; ++c) sum[c].store_aligned(sums + (l + c) * most + at);
+    });
+  }
+  void write(T* sums) const {
+    index_t const k = p.of.student.cols, end = p.of.batch.row_offset(b + 1);
+    std::fill_n(sums, k * most, T(0));
+    for (index_t i = p.of.batch.row_offset(b); i < end; i += rows) {
+      index_t const past = std::min(i + rows, end);
+      index_t l = 0;
+      for (; l + 4 <= k; l += 4) add<4>(i, past, l, sums);
+      for (; l < k; ++l) add<1>(i, past, l, sums);
     }
-    for (index_t i = batch.row_offset(b); i < batch.row_offset(b + 1); ++i) {
-      Batch const upstream = load_lanes<Batch>(&p.upstream(i, j), which);
-      for (index_t c = 0; c < Columns; ++c)
-        sum[c] += upstream * p.of.ground.slope(Batch(p.of.teacher(i, l + c)), s[c]);
-    }
-    alignas(64) T lane[Batch::size];
-    for (index_t c = 0; c < Columns; ++c) {
-      (sum[c] * Batch(p.weight(b))).store_aligned(lane);
-      index_t const count = std::min(index_t(Batch::size), batch.column_count(b) - j);
-      for (index_t n = 0; n < count; ++n) p.student_gradient(first + j + n, l + c) = lane[n];
-    }
-  });
+    T const weight = p.weight(b);
+    for (index_t at = 0; at < width; ++at)
+      for (index_t l = 0; l < k; ++l)
+        p.student_gradient(p.of.batch.column_offset(b) + j + at, l) = weight * sums[l * most + at];
+  }
+};
+
+/// Tiles of all problems, and their sums.
+template <class Batch>
+struct cost_gradient_tiles {
+  using T = typename Batch::value_type;
+  static constexpr index_t width = 4 * index_t(Batch::size);
+  matrix_view<T, host_memory> turned, sums;
+  index_t a_problem;  ///< most tiles that one has
+  cost_gradient_tiles(problem_batch<host_memory> const& batch, index_t k, arena<host_memory>& space)
+      : turned(space.matrix<T>(k, batch.columns)),
+        sums(space.matrix<T>(batch.columns / width + batch.problems(), k * width)),
+        a_problem((batch.longest_row + width - 1) / width) {}
+};
+
+template <class Arch, has_lanes T, class Ground>
+std::size_t scratch_size(simd<Arch>, pairwise_cost_gradient<T, host_memory, Ground> const& p) {
+  arena<host_memory> space;
+  cost_gradient_tiles<lanes_of<T, Arch>>(p.of.batch, p.of.student.cols, space);
+  return space.bytes();
 }
 
 template <class Arch, has_lanes T, class Ground>
@@ -100,18 +138,17 @@ status run(simd<Arch>, pairwise_cost_gradient<T, host_memory, Ground> const& p,
   using batch = lanes_of<T, Arch>;
   if (p.upstream.col_stride != 1) return run(scalar{}, p, scratch);
   arena<host_memory> space(scratch);
-  auto const turned = space.matrix<T>(p.of.student.cols, p.of.batch.columns);
-  turn<T>(p.of.student, turned);
-  constexpr index_t columns = 4;
-  index_t const k = p.of.student.cols;
-  for (index_t b = 0; b < p.of.batch.problems(); ++b)
-    parallel_for((k + columns - 1) / columns, 1, [&](index_t block) {
-      index_t l = block * columns;
-      if (l + columns <= k)
-        gradient_columns<batch, columns>(p, turned, b, l);
-      else
-        for (; l < k; ++l) gradient_columns<batch, 1>(p, turned, b, l);
-    });
+  cost_gradient_tiles<batch> const tiles(p.of.batch, p.of.student.cols, space);
+  turn<T>(p.of.student, tiles.turned);
+  index_t const work = p.of.batch.rows * p.of.batch.longest_row * p.of.student.cols;
+  parallel_for(p.of.batch.problems() * tiles.a_problem, 1, work, [&](index_t n) {
+    index_t const b = n / tiles.a_problem, tile = n % tiles.a_problem, j = tile * tiles.width;
+    index_t const width = std::min(tiles.width, p.of.batch.column_count(b) - j);
+    index_t const place = p.of.batch.column_offset(b) / tiles.width + b + tile;
+    if (width > 0)
+      cost_gradient_tile<batch, T, Ground>{p, tiles.turned, b, j, width}.write(
+          &tiles.sums(place, 0));
+  });
   return {};
 }
 }  // namespace mlot::on

@@ -4,20 +4,56 @@
 #  include <omp.h>
 #endif
 namespace mlot::on {
-/// Calls body(i) for 0 <= i < count, on OpenMP's threads where it is compiled in, `chunk` calls at
-/// a time in any order. Calls must not write what others read: then results do not depend on the
-/// number of threads.
-template <class Body>
-void parallel_for(index_t count, index_t chunk, Body body) {
+/// Threads that go through the same code together, each with its share.
+struct team {
+  index_t rank = 0, size = 1;
+  /// All have arrived, and see what the others wrote.
+  void wait() const {
 #ifdef _OPENMP
-  // A region of one thread is a plain loop: libgomp allocates for a region that it serialises.
-  if (count > chunk && omp_get_max_threads() > 1 && !omp_in_parallel()) {
+    if (size > 1) {
+#  pragma omp barrier
+    }
+#endif
+  }
+  /// This thread's share of `count` pieces begins here and ends where the next one's begins.
+  index_t share(index_t count) const { return count * rank / size; }
+  index_t share_end(index_t count) const { return count * (rank + 1) / size; }
+};
+
+/// Work below this many elementary operations is not worth waking a thread for.
+inline constexpr index_t least_parallel_work = index_t(1) << 16;
+
+/// Calls body(team) on every thread of a team: OpenMP's threads where it is compiled in and `work`
+/// is worth them. A team of one is a plain call: libgomp allocates for a region that it
+/// serialises.
+template <class Body>
+void parallel_team(index_t work, Body body) {
+#ifdef _OPENMP
+  if (work >= least_parallel_work && omp_get_max_threads() > 1 && !omp_in_parallel()) {
+#  pragma omp parallel
+    body(team{omp_get_thread_num(), omp_get_num_threads()});
+    return;
+  }
+#else
+  (void)work;
+#endif
+  body(team{});
+}
+
+/// Calls body(i) for 0 <= i < count, `chunk` calls at a time in any order, on OpenMP's threads
+/// where `work`, that of all calls, is worth them. Calls must not write what others read: then
+/// results do not depend on the number of threads.
+template <class Body>
+void parallel_for(index_t count, index_t chunk, index_t work, Body body) {
+#ifdef _OPENMP
+  if (work >= least_parallel_work && count > chunk && omp_get_max_threads() > 1 &&
+      !omp_in_parallel()) {
 #  pragma omp parallel for schedule(dynamic, chunk)
     for (index_t i = 0; i < count; ++i) body(i);
     return;
   }
 #else
-  (void)chunk;
+  (void)chunk, (void)work;
 #endif
   for (index_t i = 0; i < count; ++i) body(i);
 }

@@ -2,22 +2,19 @@
 #include <algorithm>
 #include <cmath>
 
-#include "mlot/scalar/sinkhorn.hpp"
 #include "mlot/simd/device.hpp"
-#include "mlot/simd/lanes.hpp"
-#include "mlot/simd/parallel.hpp"
-/// Scaling domain only: a problem in the log domain runs the scalar device's loops. One sweep over
-/// the kernel does a whole iteration: a row's new scaling weighs that row into the column sums
-/// while it is in cache.
+#include "mlot/simd/sinkhorn_lanes.hpp"
+/// One sweep over the matrix does a whole iteration, in either domain: a row's new scaling weighs
+/// that row into the column sums while it is in cache. In the log domain the exponentials that
+/// normalise a row, weighed by its new scaling, are what its columns have to sum: one exponential
+/// an entry, not two.
 namespace mlot::on {
-inline constexpr index_t sweep_rows = 4;
-
-/// Largest |C|; +inf where an entry is NaN or infinite.
+/// Largest |C| of some rows; +inf where an entry is NaN or infinite.
 template <class Batch, class T>
-T largest_in_lanes(matrix_view<T const, host_memory> cost) {
+T largest_in_lanes(matrix_view<T const, host_memory> cost, index_t begin, index_t end) {
   Batch largest(T(0));
   auto usable = largest < Batch(infinity<T>);
-  for (index_t i = 0; i < cost.rows; ++i)
+  for (index_t i = begin; i < end; ++i)
     for_lanes<Batch>(cost.cols, [&](index_t j, auto which) {
       Batch const c = xsimd::abs(load_lanes<Batch>(&cost(i, j), which));
       usable = usable & (c < Batch(infinity<T>));
@@ -26,88 +23,164 @@ T largest_in_lanes(matrix_view<T const, host_memory> cost) {
   return xsimd::all(usable) ? lane_max(largest) : infinity<T>;
 }
 
-/// One sweep over a kernel K (rows, columns), `sweep_rows` rows at a time:
-///   dot(i) = sum_j K(i, j) in(j),   weight(i) = weigh(i, dot(i)),   out(j) = sum_i weight(i) K(i,
-///   j)
-/// Rows are added in order, so the sums do not depend on how rows are blocked.
-template <class Batch, class T, class Weigh>
-void sweep(matrix_view<T const, host_memory> kernel, T const* in, T* out, Weigh weigh) {
-  std::fill_n(out, kernel.cols, T(0));
-  auto const rows = [&]<index_t Rows>(index_t i, std::integral_constant<index_t, Rows>) {
-    Batch dot[Rows], weight[Rows];
-    for (auto& d : dot) d = Batch(T(0));
-    for_lanes<Batch>(kernel.cols, [&](index_t j, auto which) {
-      Batch const x = load_lanes<Batch>(in + j, which);
-      for (index_t r = 0; r < Rows; ++r) dot[r] += load_lanes<Batch>(&kernel(i + r, j), which) * x;
-    });
-    for (index_t r = 0; r < Rows; ++r) weight[r] = Batch(T(weigh(i + r, lane_sum(dot[r]))));
-    for_lanes<Batch>(kernel.cols, [&](index_t j, auto which) {
-      Batch sum = load_lanes<Batch>(out + j, which);
-      for (index_t r = 0; r < Rows; ++r)
-        sum += weight[r] * load_lanes<Batch>(&kernel(i + r, j), which);
-      store_lanes(out + j, sum, which);
-    });
-  };
-  index_t i = 0;
-  for (; i + sweep_rows <= kernel.rows; i += sweep_rows)
-    rows(i, std::integral_constant<index_t, sweep_rows>{});
-  for (; i < kernel.rows; ++i) rows(i, std::integral_constant<index_t, 1>{});
-}
+/// The iterations of one problem in the scaling domain; `plan` holds the kernel until the end.
+template <class Batch>
+struct scaling_iterations {
+  using T = typename Batch::value_type;
+  static constexpr T no_mass = 0;  ///< as u or v
+  problem_lanes<Batch> const& lanes;
+  matrix_view<T, host_memory> plan;
+  row_blocks<Batch> const& blocks;
+  sinkhorn_problem<T> const& problem = lanes.problem;
 
-/// Calls body(i, j, which) for every batch of entries of a matrix.
-template <class Batch, class Body>
-void for_entries(index_t rows, index_t columns, Body body) {
-  for (index_t i = 0; i < rows; ++i)
-    for_lanes<Batch>(columns, [&](index_t j, auto which) { body(i, j, which); });
-}
+  void sweep_block(index_t r, index_t k, T const* v) const {
+    std::fill_n(blocks.sums(k), problem.columns, T(0));
+    sweep<Batch, T>(
+        plan, blocks.begin(k), blocks.end(k), v, blocks.sums(k),
+        [&](index_t i) {
+          if (r == 1) lanes.write_kernel_row(i, &plan(i, 0));
+        },
+        [&](index_t i, T dot) { return problem.u(r, i) = share_of(problem.a(i), dot); });
+  }
+  Batch column_scaling(index_t, index_t j, auto which, Batch const&, Batch const& sum) const {
+    return share_in_lanes(lanes.column_marginal(j, which), sum);
+  }
+  Batch mass(index_t i, index_t j, auto which, T u, Batch const& v) const {
+    return Batch(u) * load_lanes<Batch>(&plan(i, j), which) * v;
+  }
+};
 
-template <class Batch, class T>
-void fill_kernel(sinkhorn_problem<T> const& problem, matrix_view<T, host_memory> kernel) {
-  Batch const rate(T(-1) / problem.p.epsilon);
-  for_entries<Batch>(problem.rows, problem.columns, [&](index_t i, index_t j, auto which) {
-    store_lanes(&kernel(i, j),
-                Batch(xsimd::exp(load_lanes<Batch>(&problem.cost(i, j), which) * rate)), which);
+/// The same in the log domain: u and v are logarithms, `plan` is written at the end.
+template <class Batch>
+struct logarithmic_iterations {
+  using T = typename Batch::value_type;
+  static constexpr T no_mass = -infinity<T>;
+  problem_lanes<Batch> const& lanes;
+  matrix_view<T, host_memory> plan;
+  row_blocks<Batch> const& blocks;
+  sinkhorn_problem<T> const& problem = lanes.problem;
+  /// What underflows adds less than this to a column, in units of its last place: a column that
+  /// receives no more than this is summed again, relative to its own largest term.
+  T least_sum = T(16) * T(double(problem.rows)) * (T(1) + largest_row_marginal()) *
+                std::numeric_limits<T>::min() / std::numeric_limits<T>::epsilon();
+
+  T largest_row_marginal() const {
+    T most(0);
+    for (index_t i = 0; i < problem.rows; ++i) most = std::max(most, problem.a(i));
+    return most;
+  }
+  void sweep_block(index_t r, index_t k, T const* v) const {
+    T *const out = blocks.sums(k), *const row = blocks.row(k);
+    std::fill_n(out, problem.columns, T(0));
+    for (index_t i = blocks.begin(k); i < blocks.end(k); ++i) {
+      T const a = problem.a(i);
+      Batch most(-infinity<T>);
+      for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
+        Batch const x = lanes.exponent(i, j, which, load_lanes<Batch>(v + j, which, -infinity<T>));
+        store_lanes(row + j, x, which);
+        most = xsimd::max(most, x);
+      });
+      T const top = lane_max(most);
+      problem.u(r, i) = -infinity<T>;
+      if (top == -infinity<T> || a == T(0)) continue;
+      Batch const tops(top);
+      Batch sums(T(0));
+      for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
+        Batch const x = load_lanes<Batch>(row + j, which, -infinity<T>);
+        Batch const e = exponential(Batch(x - tops));
+        store_lanes(row + j, e, which);
+        sums += e;
+      });
+      T const sum = lane_sum(sums);
+      problem.u(r, i) = T(std::log(a) - top - std::log(sum));
+      Batch const weight(T(a / sum));
+      for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
+        Batch const e = load_lanes<Batch>(row + j, which);
+        store_lanes(out + j, Batch(xsimd::fma(weight, e, load_lanes<Batch>(out + j, which))),
+                    which);
+      });
+    }
+  }
+  /// Log-sum-exp over the rows, from each column's own largest term.
+  Batch column_log_sum(index_t r, index_t j, auto which) const {
+    Batch top(-infinity<T>), sum(T(0));
+    for (index_t i = 0; i < problem.rows; ++i)
+      top = xsimd::max(top, lanes.exponent(i, j, which, Batch(problem.u(r, i))));
+    Batch const origin = xsimd::select(top > Batch(-infinity<T>), top, Batch(T(0)));
+    for (index_t i = 0; i < problem.rows; ++i)
+      sum += exponential(Batch(lanes.exponent(i, j, which, Batch(problem.u(r, i))) - origin));
+    return origin + xsimd::log(sum);
+  }
+  Batch column_scaling(index_t r, index_t j, auto which, Batch const& before,
+                       Batch const& sum) const {
+    Batch const marginal = lanes.column_marginal(j, which), nothing(-infinity<T>);
+    auto const has_mass = marginal > Batch(T(0));
+    Batch log_sum = xsimd::log(sum) - before;
+    auto const small = (sum < Batch(least_sum)) & has_mass;
+    if (xsimd::any(small)) log_sum = xsimd::select(small, column_log_sum(r, j, which), log_sum);
+    Batch const scaling = xsimd::log(marginal) - log_sum;
+    return xsimd::select(has_mass & (log_sum > nothing), scaling, nothing);
+  }
+  Batch mass(index_t i, index_t j, auto which, T u, Batch const& v) const {
+    return exponential(Batch(lanes.exponent(i, j, which, Batch(u)) + v));
+  }
+};
+
+/// All iterations of one problem, with the threads of `blocks`. `initial` has room for v^0.
+template <class Batch, template <class> class Iterations>
+void iterate_in_lanes(sinkhorn_problem<typename Batch::value_type> const& problem,
+                      row_blocks<Batch> const& blocks, typename Batch::value_type* initial) {
+  using T = typename Batch::value_type;
+  problem_lanes<Batch> const lanes{problem};
+  auto const plan = problem.p.batch.of(problem.p.plan, problem.b);
+  Iterations<Batch> const domain{lanes, plan, blocks};
+  if (blocks.threads.rank == 0)
+    for (index_t j = 0; j < problem.columns; ++j) initial[j] = problem.v_before(1, j);
+  blocks.threads.wait();
+  index_t const iterations = problem.p.iterations;
+  for (index_t r = 1; r <= iterations; ++r) {
+    T const* const before = r > 1 ? &problem.v(r - 1, 0) : initial;
+    blocks.for_mine(r, [&](index_t k) { domain.sweep_block(r, k, before); });
+    blocks.for_my_columns([&](index_t j, auto which, Batch const& sum) {
+      Batch const old = load_lanes<Batch>(before + j, which);
+      store_lanes(&problem.v(r, j), domain.column_scaling(r, j, which, old, sum), which);
+    });
+  }
+  T const* const v = &problem.v(iterations, 0);
+  blocks.for_mine(iterations + 1, [&](index_t k) {
+    blocks.total(k) = 0;
+    for (index_t i = blocks.begin(k); i < blocks.end(k); ++i) {
+      Batch moved(T(0));
+      T const u = problem.u(iterations, i);
+      for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
+        Batch const mass =
+            domain.mass(i, j, which, u, load_lanes<Batch>(v + j, which, domain.no_mass));
+        store_lanes(&plan(i, j), mass, which);
+        moved += mass * lanes.cost(i, j, which);
+      });
+      blocks.total(k) += double(lane_sum(moved));
+    }
   });
+  double const distance = blocks.all_totals([](double sum, double part) { return sum + part; });
+  if (blocks.threads.rank == 0) problem.p.distance(problem.b) = T(distance);
 }
 
+/// Scratch of the iterations: of every block, v^0, and the order of the problems.
 template <class T>
-T share_of(T marginal, T sum) {
-  return sum > T(0) ? T(marginal / sum) : T(0);
-}
-
-/// One problem in the scaling domain; `plan` holds the kernel until the end, `sums` has room for a
-/// value a column. Answers <P, C>.
-template <class Batch, class T>
-T iterate(sinkhorn_problem<T> const& problem, matrix_view<T, host_memory> plan, T* sums) {
-  fill_kernel<Batch>(problem, plan);
-  T* v = &problem.v(1, 0);
-  for (index_t j = 0; j < problem.columns; ++j) v[j] = problem.v_before(1, j);
-  for (index_t r = 1; r <= problem.p.iterations; ++r) {
-    sweep<Batch, T>(plan, v, sums, [&](index_t i, T dot) {
-      return problem.u(r, i) = share_of(problem.a(i), dot);
-    });
-    v = &problem.v(r, 0);
-    for (index_t j = 0; j < problem.columns; ++j) v[j] = share_of(problem.b_of(j), sums[j]);
-  }
-  double distance = 0;
-  for (index_t i = 0; i < problem.rows; ++i) {
-    Batch const u(problem.u(problem.p.iterations, i));
-    Batch moved(T(0));
-    for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
-      Batch const mass =
-          u * load_lanes<Batch>(&plan(i, j), which) * load_lanes<Batch>(v + j, which);
-      store_lanes(&plan(i, j), mass, which);
-      moved += mass * load_lanes<Batch>(&problem.cost(i, j), which);
-    });
-    distance += double(lane_sum(moved));
-  }
-  return T(distance);
-}
+struct iteration_scratch {
+  block_scratch<T> blocks;
+  vector_view<T, host_memory> initial;
+  vector_view<index_t, host_memory> order;
+  iteration_scratch(problem_batch<host_memory> const& batch, arena<host_memory>& space)
+      : blocks(batch, space),
+        initial(space.vector<T>(batch.columns)),
+        order(space.vector<index_t>(batch.problems())) {}
+};
 
 template <class Arch, has_lanes T>
 std::size_t scratch_size(simd<Arch>, sinkhorn<T, host_memory> const& p) {
   arena<host_memory> space;
-  space.vector<T>(p.batch.columns);
+  iteration_scratch<T>(p.batch, space);
   return space.bytes();
 }
 
@@ -122,124 +195,38 @@ status run(simd<Arch>, sinkhorn<T, host_memory> const& p, workspace<host_memory>
   using batch = lanes_of<T, Arch>;
   if (!contiguous(p) || p.plan.col_stride != 1) return run(scalar{}, p, scratch);
   arena<host_memory> space(scratch);
-  auto const sums = space.vector<T>(p.batch.columns);
+  iteration_scratch<T> const all(p.batch, space);
   index_t const problems = p.batch.problems();
   index_t faulty = problems;  // the first problem whose data are not allowed
-  parallel_for(problems, 1, [&](index_t b) {
+  for_problems(p.batch, all.order, 2 * p.iterations, [&](index_t b, team const& threads) {
+    row_blocks<batch> const blocks(p.batch, b, all.blocks, threads);
+    auto const cost = p.batch.of(p.cost, b);
+    blocks.for_mine(0, [&](index_t k) {
+      blocks.total(k) = double(largest_in_lanes<batch, T>(cost, blocks.begin(k), blocks.end(k)));
+    });
+    T const largest = T(blocks.all_totals([](double x, double y) { return std::max(x, y); }));
     bool logarithmic = false;
-    if (!choose_domain(p, b, largest_in_lanes<batch, T>(p.batch.of(p.cost, b)), logarithmic).ok()) {
+    if (!choose_domain(p, b, largest, logarithmic).ok()) {  // every thread has the same answer
 #ifdef _OPENMP
 #  pragma omp critical(mlot_sinkhorn)
 #endif
       faulty = std::min(faulty, b);
       return;
     }
-    p.history.logarithmic(b) = logarithmic;
-    sinkhorn_problem<T> const problem{p, b};
-    auto const plan = p.batch.of(p.plan, b);
-    p.distance(b) = logarithmic || problem.columns == 0
-                        ? iterate(problem, plan)
-                        : iterate<batch, T>(problem, plan, &sums(problem.column_first));
+    if (threads.rank == 0) p.history.logarithmic(b) = logarithmic;
+    sinkhorn_problem<T> const problem{p, b, logarithmic};
+    if (blocks.rows == 0 || blocks.columns == 0) {
+      if (threads.rank == 0) p.distance(b) = iterate(problem, p.batch.of(p.plan, b));
+    } else if (logarithmic) {
+      iterate_in_lanes<batch, logarithmic_iterations>(problem, blocks,
+                                                      &all.initial(problem.column_first));
+    } else {
+      iterate_in_lanes<batch, scaling_iterations>(problem, blocks,
+                                                  &all.initial(problem.column_first));
+    }
   });
   if (faulty == problems) return {};
   bool unused = false;
   return choose_domain(p, faulty, largest_magnitude<T>(p.batch.of(p.cost, faulty)), unused);
-}
-
-template <class Arch, has_lanes T>
-std::size_t scratch_size(simd<Arch>, sinkhorn_gradient<T, host_memory> const& p) {
-  arena<host_memory> space;
-  sinkhorn_adjoints<T>(p.of, space);
-  space.vector<T>(p.of.batch.columns);
-  space.vector<T>(p.of.batch.columns);
-  return space.bytes();
-}
-
-/// The unrolled gradient of one problem in the scaling domain. Stored are X^r = v^r o x^r and
-/// Y^r = u^r o y^r, with which K alone is needed; `gradient` holds K until the last pass.
-template <class Batch, class T>
-void differentiate(sinkhorn_problem<T> const& problem, sinkhorn_adjoints<T> const& all,
-                   matrix_view<T, host_memory> gradient, T* sums, T* initial) {
-  index_t const rows = problem.rows, columns = problem.columns, iterations = problem.p.iterations;
-  T* const alpha = &all.alpha(problem.row_first);
-  T* const beta = &all.beta(problem.column_first);
-  auto const x = [&](index_t r) { return &all.x(r - 1, problem.column_first); };
-  auto const y = [&](index_t r) { return &all.y(r - 1, problem.row_first); };
-  T const* const last = &problem.v(iterations, 0);
-  fill_kernel<Batch>(problem, gradient);
-  for (index_t j = 0; j < columns; ++j) initial[j] = problem.v_before(1, j);
-
-  // alpha = (P o C) 1, beta = (P o C)^T 1
-  std::fill_n(beta, columns, T(0));
-  for (index_t i = 0; i < rows; ++i) {
-    Batch const u(problem.u(iterations, i));
-    Batch moved(T(0));
-    for_lanes<Batch>(columns, [&](index_t j, auto which) {
-      Batch const p = u * load_lanes<Batch>(&gradient(i, j), which) *
-                      load_lanes<Batch>(last + j, which) *
-                      load_lanes<Batch>(&problem.cost(i, j), which);
-      moved += p;
-      store_lanes(beta + j, Batch(load_lanes<Batch>(beta + j, which) + p), which);
-    });
-    alpha[i] = lane_sum(moved);
-  }
-  for (index_t r = iterations; r >= 1; --r) {
-    for (index_t j = 0; j < columns; ++j)
-      x(r)[j] = problem.b_of(j) > T(0) ? problem.v(r, j) * (beta[j] / problem.b_of(j)) : T(0);
-    sweep<Batch, T>(gradient, x(r), sums, [&](index_t i, T dot) {
-      T const u = problem.u(r, i), adjoint = alpha[i] - u * dot;
-      alpha[i] = T(0);
-      return y(r)[i] = problem.a(i) > T(0) ? u * (adjoint / problem.a(i)) : T(0);
-    });
-    for (index_t j = 0; j < columns; ++j) beta[j] = -problem.v_before(r, j) * sums[j];
-  }
-  // dSD/dC = K o { u^N (v^N)^T o (1 - C / epsilon) + (1 / epsilon) sum_r [ u^r (X^r)^T + Y^r
-  // (v^(r-1))^T ] }
-  T const rate = T(1) / problem.p.epsilon;
-  auto const pass = [&]<index_t Rows>(index_t i, std::integral_constant<index_t, Rows>) {
-    for_lanes<Batch>(columns, [&](index_t j, auto which) {
-      Batch sum[Rows];
-      for (auto& s : sum) s = Batch(T(0));
-      for (index_t r = 1; r <= iterations; ++r) {
-        Batch const xr = load_lanes<Batch>(x(r) + j, which);
-        Batch const vr = load_lanes<Batch>((r > 1 ? &problem.v(r - 1, 0) : initial) + j, which);
-        for (index_t n = 0; n < Rows; ++n)
-          sum[n] += Batch(problem.u(r, i + n)) * xr + Batch(y(r)[i + n]) * vr;
-      }
-      Batch const v = load_lanes<Batch>(last + j, which);
-      for (index_t n = 0; n < Rows; ++n) {
-        Batch const kernel = load_lanes<Batch>(&gradient(i + n, j), which);
-        Batch const c = load_lanes<Batch>(&problem.cost(i + n, j), which);
-        Batch const u(problem.u(iterations, i + n));
-        store_lanes(&gradient(i + n, j),
-                    Batch(kernel * (u * v * (Batch(T(1)) - c * rate) + sum[n] * rate)), which);
-      }
-    });
-  };
-  index_t i = 0;
-  for (; i + sweep_rows <= rows; i += sweep_rows)
-    pass(i, std::integral_constant<index_t, sweep_rows>{});
-  for (; i < rows; ++i) pass(i, std::integral_constant<index_t, 1>{});
-}
-
-template <class Arch, has_lanes T>
-status run(simd<Arch>, sinkhorn_gradient<T, host_memory> const& p, workspace<host_memory> scratch) {
-  using batch = lanes_of<T, Arch>;
-  if (!contiguous(p.of) || p.cost_gradient.col_stride != 1) return run(scalar{}, p, scratch);
-  arena<host_memory> space(scratch);
-  sinkhorn_adjoints<T> const all(p.of, space);
-  auto const sums = space.vector<T>(p.of.batch.columns);
-  auto const initial = space.vector<T>(p.of.batch.columns);  // v^0
-  parallel_for(p.of.batch.problems(), 1, [&](index_t b) {
-    sinkhorn_problem<T> const problem{p.of, b};
-    if (problem.rows == 0 || problem.columns == 0) return;
-    auto const gradient = p.of.batch.of(p.cost_gradient, b);
-    if (problem.logarithmic)
-      differentiate(problem, all, gradient);
-    else
-      differentiate<batch, T>(problem, all, gradient, &sums(problem.column_first),
-                              &initial(problem.column_first));
-  });
-  return {};
 }
 }  // namespace mlot::on

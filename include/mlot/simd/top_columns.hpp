@@ -10,7 +10,7 @@ status run(simd<Arch>, top_columns<T, host_memory> const& p, workspace<host_memo
   using batch = lanes_of<T, Arch>;
   constexpr index_t width = index_t(batch::size);
   if (p.mass.col_stride != 1) return run(scalar{}, p, scratch);
-  parallel_for(p.mass.rows, 1, [&](index_t b) {
+  parallel_for(p.mass.rows, 1, p.mass.rows * p.mass.cols, [&](index_t b) {
     ranking<T> best{p.mass.row(b), p.ids.row(b)};
     index_t v = 0;
     for (; v + width <= p.mass.cols && !best.ids.empty(); v += width) {

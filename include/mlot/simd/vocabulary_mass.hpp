@@ -1,121 +1,195 @@
 #pragma once
+#include <algorithm>
+
 #include "mlot/scalar/vocabulary_mass.hpp"
 #include "mlot/simd/device.hpp"
 #include "mlot/simd/exponentials.hpp"
 #include "mlot/simd/lanes.hpp"
 #include "mlot/simd/parallel.hpp"
+/// Rows are cut into slices of columns that stay in the first-level cache. A team takes a group of
+/// rows at a time: each thread sums its slices of every row relative to the slice's own maximum;
+/// when all have, each puts the slices of a row together and adds the row to its slices of the
+/// mass. Logits come from memory once. Slices depend on the vocabulary alone, and a mass is added
+/// row by row, so the number of threads changes no bit; nor do two threads write one cache line.
 namespace mlot::on {
-/// A sequence's tokens are summed in two halves, one mass vector each, then added: two threads can
-/// work on one sequence, and the order of summation is the same for any number of threads.
-inline constexpr index_t mass_halves = 2;
+struct column_slices {
+  index_t columns, width, count;
+  explicit column_slices(index_t columns_)
+      : columns(columns_),
+        width(std::clamp<index_t>((columns + 2047) / 2048 * 64, 64, 1024)),
+        count((columns + width - 1) / width) {}
+  index_t begin(index_t s) const { return std::min(s * width, columns); }
+  index_t size(index_t s) const { return begin(s + 1) - begin(s); }
+};
 
-/// The second half's mass vectors.
-template <real T, storage S>
-struct second_halves {
-  matrix_view<T, host_memory> mass[3]{};
-  second_halves(vocabulary_mass<T, S, host_memory> const& p, arena<host_memory>& space) {
-    for (int c = 0; c < p.temperatures; ++c)
-      if (p.at[c].mass.data != nullptr || space.counts_only())
-        if (p.at[c].mass.rows > 0) mass[c] = space.matrix<T>(p.at[c].mass.rows, p.at[c].mass.cols);
+/// Rows that a team takes between two meetings: as many as stay in second-level caches.
+struct row_groups {
+  static constexpr index_t thread_elements = index_t(1) << 16;
+  index_t columns, most;
+  explicit row_groups(index_t columns_)
+      : columns(std::max<index_t>(columns_, 1)),
+        most(std::clamp<index_t>(8 * thread_elements / columns, 1, 64)) {}
+  index_t rows(index_t threads) const {
+    return std::clamp<index_t>(threads * thread_elements / columns, 1, most);
+  }
+};
+
+/// What the slices of a group of rows sum to: maxima and partitions, a row of `all` each. Twice,
+/// so that a thread may begin a group while others still read the last one's.
+template <real T>
+struct slice_sums {
+  static constexpr int kinds = 4;  ///< the maximum, then up to three partitions
+  matrix_view<T, host_memory> all;
+  index_t most;
+  slice_sums(index_t columns, arena<host_memory>& space)
+      : all(space.matrix<T>(2 * row_groups(columns).most * kinds, column_slices(columns).count)),
+        most(row_groups(columns).most) {}
+  T* of(index_t turn, index_t row, int kind) const {
+    return &all((turn % 2 * most + row) * kinds + kind, 0);
+  }
+};
+
+/// A row seen whole: maximum, partitions and 1 / partition at each temperature.
+template <real T>
+struct row_sum {
+  T maximum = -infinity<T>, partition[3]{};
+  bool usable = true;
+};
+
+template <class Batch, class T, storage S>
+struct mass_pass {
+  vocabulary_mass<T, S, host_memory> const& p;
+  column_slices slices{p.logits.cols};
+  slice_sums<T> sums;
+
+  S const* logits(index_t i, index_t slice) const {
+    return &p.logits(p.tokens.row(i), slices.begin(slice));
+  }
+  void inverse_temperatures(index_t i, T (&inverse)[3]) const {
+    for (int c = 0; c < p.temperatures; ++c) inverse[c] = T(1) / p.at[c].temperature(i);
+  }
+
+  /// Token i's slice s: its maximum, and its partitions relative to that.
+  void sum_slice(index_t i, index_t s, index_t turn, index_t row) const {
+    S const* const z = logits(i, s);
+    index_t const size = slices.size(s);
+    Batch most(-infinity<T>);
+    for_lanes<Batch>(size, [&](index_t v, auto which) {
+      most = xsimd::max(most, load_lanes<Batch>(z + v, which, -infinity<T>));
+    });
+    T const top = lane_max(most);
+    *(sums.of(turn, row, 0) + s) = top;
+    Batch const origin(top > -infinity<T> ? top : T(0));
+    T inverse[3] = {1, 1, 1};
+    inverse_temperatures(i, inverse);
+    with_exponentials<Batch>(
+        inverse, p.temperatures, [&]<int N>(std::integral_constant<int, N>, auto powers) {
+          Batch sum[N];
+          for (auto& x : sum) x = Batch(T(0));
+          for_lanes<Batch>(size, [&](index_t v, auto which) {
+            Batch e[N];
+            powers(Batch(load_lanes<Batch>(z + v, which, -infinity<T>) - origin), e);
+            for (int c = 0; c < N; ++c) sum[c] += e[c];
+          });
+          for (int c = 0; c < N; ++c) *(sums.of(turn, row, c + 1) + s) = lane_sum(sum[c]);
+        });
+  }
+
+  /// Token i's slices put together. A NaN among its logits made a partition NaN.
+  row_sum<T> whole_row(index_t i, index_t turn, index_t row) const {
+    row_sum<T> whole;
+    T const* const tops = sums.of(turn, row, 0);
+    for (index_t s = 0; s < slices.count; ++s) whole.maximum = std::max(whole.maximum, tops[s]);
+    bool const empty = whole.maximum == -infinity<T>;
+    Batch const top(empty ? T(0) : whole.maximum);
+    whole.usable = whole.maximum < infinity<T>;
+    for (int c = 0; c < p.temperatures; ++c) {
+      Batch const inverse(T(1) / p.at[c].temperature(i));
+      Batch sum(T(0));
+      for_lanes<Batch>(slices.count, [&](index_t s, auto which) {
+        Batch const shift = load_lanes<Batch>(tops + s, which, -infinity<T>) - top;
+        sum += exponential(Batch(shift * inverse)) *
+               load_lanes<Batch>(sums.of(turn, row, c + 1) + s, which);
+      });
+      whole.partition[c] = lane_sum(sum);
+      whole.usable &= whole.partition[c] < infinity<T>;
+    }
+    return whole;
+  }
+
+  /// Adds token i's probabilities at temperature c to slice s of its sequence's mass.
+  void add_slice(index_t i, row_sum<T> const& whole, int c, index_t s, T* mass) const {
+    S const* const z = logits(i, s);
+    Batch const top(whole.maximum), inverse(T(1) / p.at[c].temperature(i));
+    Batch const share(T(1) / whole.partition[c]);
+    for_lanes<Batch>(slices.size(s), [&](index_t v, auto which) {
+      Batch const x = load_lanes<Batch>(z + v, which, -infinity<T>) - top;
+      // fma by name: left to itself, a compiler may fuse in the body of a row and not at its end.
+      store_lanes(mass + v,
+                  Batch(xsimd::fma(exponential(Batch(x * inverse)), share,
+                                   load_lanes<Batch>(mass + v, which))),
+                  which);
+    });
+  }
+
+  /// What one thread does. Answers the first token whose row cannot be used, or how many there are.
+  index_t run(team const& threads) const {
+    index_t const first = threads.share(slices.count), end = threads.share_end(slices.count);
+    index_t const group = row_groups(p.logits.cols).rows(threads.size), none = p.tokens.tokens();
+    index_t turn = 0;
+    for (index_t b = 0; b < p.tokens.sequences(); ++b) {
+      for (int c = 0; c < p.temperatures; ++c)
+        if (p.at[c].mass.data != nullptr)
+          std::fill(&p.at[c].mass(b, 0) + slices.begin(first),
+                    &p.at[c].mass(b, 0) + slices.begin(end), T(0));
+      index_t const sequence_end = p.tokens.offset(b + 1);
+      for (index_t begin = p.tokens.offset(b); begin < sequence_end; begin += group, ++turn) {
+        index_t const rows = std::min(group, sequence_end - begin);
+        for (index_t row = 0; row < rows; ++row)
+          for (index_t s = first; s < end && p.tokens.row(begin + row) >= 0; ++s)
+            sum_slice(begin + row, s, turn, row);
+        threads.wait();
+        for (index_t row = 0; row < rows; ++row) {
+          index_t const i = begin + row;
+          auto const whole = p.tokens.row(i) >= 0 ? whole_row(i, turn, row) : row_sum<T>{};
+          if (!whole.usable) return i;  // every thread comes to the same answer
+          if (threads.rank == 0) {
+            p.maximum(i) = whole.maximum;
+            for (int c = 0; c < p.temperatures; ++c) p.at[c].partition(i) = whole.partition[c];
+          }
+          if (whole.maximum == -infinity<T>) continue;
+          for (int c = 0; c < p.temperatures; ++c)
+            if (p.at[c].mass.data != nullptr)
+              for (index_t s = first; s < end; ++s)
+                add_slice(i, whole, c, s, &p.at[c].mass(b, slices.begin(s)));
+        }
+      }
+    }
+    return none;
   }
 };
 
 template <class Arch, has_lanes T, storage S>
 std::size_t scratch_size(simd<Arch>, vocabulary_mass<T, S, host_memory> const& p) {
   arena<host_memory> space;
-  second_halves<T, S>(p, space);
+  slice_sums<T>(p.logits.cols, space);
   return space.bytes();
-}
-
-/// Maximum of a row; +inf or NaN where the row holds one (which then matters no further).
-template <class Batch, storage S>
-typename Batch::value_type row_maximum(S const* row, index_t size) {
-  using T = typename Batch::value_type;
-  Batch top(-infinity<T>);
-  auto usable = top < Batch(infinity<T>);
-  for_lanes<Batch>(size, [&](index_t v, auto which) {
-    Batch const z = load_lanes<Batch>(row + v, which, -infinity<T>);
-    usable = usable & (z < Batch(infinity<T>));
-    top = xsimd::max(top, z);
-  });
-  return xsimd::all(usable) ? lane_max(top) : infinity<T>;
-}
-
-/// One token: its maximum, its partitions, and its probabilities added to `mass`. Answers whether
-/// its row can be used.
-template <class Batch, class T, storage S>
-bool add_token(vocabulary_mass<T, S, host_memory> const& p, index_t i, T* const (&mass)[3]) {
-  index_t const r = p.tokens.row(i), vocabulary = p.logits.cols;
-  S const* const row = r >= 0 ? &p.logits(r, 0) : nullptr;
-  T const top = r >= 0 ? row_maximum<Batch>(row, vocabulary) : -infinity<T>;
-  if (!(top < infinity<T>)) return false;
-  p.maximum(i) = top;
-  T inverse[3] = {1, 1, 1};
-  for (int c = 0; c < p.temperatures; ++c) {
-    inverse[c] = T(1) / p.at[c].temperature(i);
-    p.at[c].partition(i) = T(0);
-  }
-  if (top == -infinity<T>) return true;
-  Batch sums[3] = {Batch(T(0)), Batch(T(0)), Batch(T(0))};
-  for_exponentials<Batch>(row, vocabulary, top, inverse, p.temperatures,
-                          [&]<int N>(index_t, auto, Batch const(&e)[N]) {
-                            for (int c = 0; c < N; ++c) sums[c] += e[c];
-                          });
-  for (int c = 0; c < p.temperatures; ++c) {
-    p.at[c].partition(i) = lane_sum(sums[c]);
-    if (mass[c] == nullptr) continue;
-    Batch const share(T(1) / p.at[c].partition(i));
-    T const only[3] = {inverse[c]};
-    for_exponentials<Batch>(row, vocabulary, top, only, 1, [&](index_t v, auto which, auto& e) {
-      // fma by name: left to itself, a compiler may fuse in the body of a row and not at its end.
-      Batch const sum = load_lanes<Batch>(mass[c] + v, which);
-      store_lanes(mass[c] + v, Batch(xsimd::fma(e[0], share, sum)), which);
-    });
-  }
-  return true;
 }
 
 template <class Arch, has_lanes T, storage S>
 status run(simd<Arch>, vocabulary_mass<T, S, host_memory> const& p,
            workspace<host_memory> scratch) {
-  using batch = lanes_of<T, Arch>;
   bool contiguous = p.logits.col_stride == 1;
   for (int c = 0; c < p.temperatures; ++c) contiguous &= p.at[c].mass.col_stride == 1;
   if (!contiguous) return run(scalar{}, p, scratch);
   arena<host_memory> space(scratch);
-  second_halves<T, S> const second(p, space);
-  index_t const sequences = p.tokens.sequences(), none = p.tokens.tokens();
-  index_t unusable = none;  // the first token whose row is not
-  parallel_for(sequences * mass_halves, 1, [&](index_t task) {
-    index_t const b = task / mass_halves, half = task % mass_halves;
-    T* mass[3] = {};
-    for (int c = 0; c < p.temperatures; ++c)
-      if (p.at[c].mass.data != nullptr) {
-        mass[c] = half == 0 ? &p.at[c].mass(b, 0) : &second.mass[c](b, 0);
-        std::fill_n(mass[c], p.logits.cols, T(0));
-      }
-    index_t const count = p.tokens.count(b), first = p.tokens.offset(b) + half * count / 2;
-    for (index_t i = first; i < p.tokens.offset(b) + (half + 1) * count / 2; ++i)
-      if (!add_token<batch>(p, i, mass)) {
-#ifdef _OPENMP
-#  pragma omp critical(mlot_vocabulary_mass)
-#endif
-        unusable = std::min(unusable, i);
-        return;
-      }
+  mass_pass<lanes_of<T, Arch>, T, S> const pass{.p = p, .sums = {p.logits.cols, space}};
+  index_t unusable = 0;
+  parallel_team(p.tokens.tokens() * p.logits.cols, [&](team const& threads) {
+    index_t const answer = pass.run(threads);
+    if (threads.rank == 0) unusable = answer;
   });
-  if (unusable != none) return unusable_logit<T>(p.logits, p.tokens.row(unusable));
-  for (int c = 0; c < p.temperatures; ++c)
-    if (p.at[c].mass.data != nullptr)
-      parallel_for(sequences, 1, [&](index_t b) {
-        T *const sum = &p.at[c].mass(b, 0), *const other = &second.mass[c](b, 0);
-        for_lanes<batch>(p.logits.cols, [&](index_t v, auto which) {
-          store_lanes(
-              sum + v,
-              batch(load_lanes<batch>(sum + v, which) + load_lanes<batch>(other + v, which)),
-              which);
-        });
-      });
+  if (unusable < p.tokens.tokens()) return unusable_logit<T>(p.logits, p.tokens.row(unusable));
   return {};
 }
 }  // namespace mlot::on
