@@ -1,63 +1,13 @@
 // A call in steady state allocates nothing, keeps to its workspace, and has the same bits on any
 // number of threads.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#  define MLOT_TEST_SANITIZED 1
-#elif defined(__has_feature)
-#  if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#    define MLOT_TEST_SANITIZED 1
-#  endif
-#endif
-#ifdef MLOT_TEST_SANITIZED
-#  include <sanitizer/allocator_interface.h>
-#endif
-
 #include <array>
-#include <atomic>
-#include <cstdlib>
 
+#include "allocation_counter.hpp"
 #include "devices.hpp"
 #include "loss/random_problem.hpp"
 #include "test.hpp"
 #ifdef _OPENMP
 #  include <omp.h>
-#endif
-
-// glibc lets a program put its own allocator before the library's; new goes through malloc. The
-// sanitizers want that place for themselves and offer a hook instead.
-static std::atomic<long> allocations{0};
-#ifdef MLOT_TEST_SANITIZED
-static int const hooked = __sanitizer_install_malloc_and_free_hooks(
-    [](void const volatile*, std::size_t) { ++allocations; }, [](void const volatile*) {});
-#elif defined(__GLIBC__)
-extern "C" {
-void* __libc_malloc(std::size_t);
-void* __libc_calloc(std::size_t, std::size_t);
-void* __libc_realloc(void*, std::size_t);
-void* __libc_memalign(std::size_t, std::size_t);
-void* malloc(std::size_t size) {
-  ++allocations;
-  return __libc_malloc(size);
-}
-void* calloc(std::size_t count, std::size_t size) {
-  ++allocations;
-  return __libc_calloc(count, size);
-}
-void* realloc(void* memory, std::size_t size) {
-  ++allocations;
-  return __libc_realloc(memory, size);
-}
-void* aligned_alloc(std::size_t alignment, std::size_t size) {
-  ++allocations;
-  return __libc_memalign(alignment, size);
-}
-int posix_memalign(void** memory, std::size_t alignment, std::size_t size) {
-  ++allocations;
-  *memory = __libc_memalign(alignment, size);
-  return *memory == nullptr;
-}
-}
-#else
-#  error "this test must count allocations: say how, here"
 #endif
 
 namespace {

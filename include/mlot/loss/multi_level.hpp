@@ -210,10 +210,22 @@ void list_steps(pipeline<Device>& steps,
                                            .transport_ids = {}};
   teacher.transport_ids = own ? lent(loss.teacher_transport_columns) : teacher.ids;
   student.transport_ids = own ? lent(loss.student_transport_columns) : student.ids;
+  // Both models in turn use the same mass vectors, unless the teacher's ranking is an output: that
+  // may only be written when the student's logits have proved usable.
+  bool const outputs = ranks && (loss.teacher_columns.data != nullptr ||
+                                 loss.teacher_transport_columns.data != nullptr);
+  index_t const widest = std::max(loss.teacher_logits.cols, loss.student_logits.cols);
+  auto const new_mass = [&](bool wanted) {
+    return wanted ? steps.template matrix<T>(sequences, widest) : matrix_view<T, memory>{};
+  };
+  teacher.mass = new_mass(ranks), teacher.transport_mass = new_mass(ranks && own);
+  student.mass = outputs ? new_mass(ranks) : teacher.mass;
+  student.transport_mass = outputs ? new_mass(ranks && own) : teacher.transport_mass;
   teacher.sum_vocabulary(steps, "multi_level.teacher_logits", ranks, ranks && own, false);
+  if (ranks && !outputs) teacher.rank(steps, own);
   student.sum_vocabulary(steps, "multi_level.student_logits", ranks, ranks && own,
                          loss.has_labels());
-  if (ranks) teacher.rank(steps, own);
+  if (ranks && outputs) teacher.rank(steps, own);
   if (ranks) student.rank(steps, own);
   teacher.gather(steps, "multi_level.teacher_columns", own, false);
   student.gather(steps, "multi_level.student_columns", own, true);

@@ -16,7 +16,7 @@ struct ranked_model {
   matrix_view<index_t, memory> ids, transport_ids;  ///< (B, K)
 
   vector_view<T, memory> maximum{}, partition{}, transport_partition{}, unit_partition{};
-  matrix_view<T, memory> mass{}, transport_mass{};             ///< (B, V)
+  matrix_view<T, memory> mass{}, transport_mass{};             ///< (B, >= V), then (B, V)
   matrix_view<T, memory> column_logits{}, transport_logits{};  ///< (tokens, K)
   matrix_view<T, memory> table{}, log_table{};                 ///< (tokens, K)
 
@@ -35,14 +35,14 @@ struct ranked_model {
       sums.at[c].partition = steps.template vector<T>(n);
       return c;
     };
-    auto const with_mass = [&](int c) {
+    auto const with_mass = [&](int c, matrix_view<T, memory> in) {
       if (sums.at[c].mass.rows == 0)
-        sums.at[c].mass = steps.template matrix<T>(tokens.sequences(), logits.cols);
+        sums.at[c].mass = {in.data, in.rows, logits.cols, in.row_stride, in.col_stride};
       return sums.at[c].mass;
     };
     int const ranking = at(temperature), transport = at(transport_temperature);
-    if (ranks) mass = with_mass(ranking);
-    if (ranks_transport) transport_mass = with_mass(transport);
+    if (ranks) mass = with_mass(ranking, mass);
+    if (ranks_transport) transport_mass = with_mass(transport, transport_mass);
     partition = sums.at[ranking].partition;
     transport_partition = sums.at[transport].partition;
     if (needs_unit) unit_partition = sums.at[at(T(1))].partition;

@@ -59,6 +59,7 @@ struct gradient_row {
         [&]<int N>(std::integral_constant<int, N>, auto powers) {
           for_lanes<Batch>(size, [&](index_t v, auto which) {
             Batch e[N];
+            __builtin_prefetch(logits + v + block_size);  // the next block, while this one computes
             powers(Batch(load_lanes<Batch>(logits + v, which, -infinity<T>) - tops), e);
             Batch sum = coefficient[0] * e[0];
             for (int c = 1; c < N; ++c) sum = xsimd::fma(coefficient[c], e[c], sum);

@@ -20,8 +20,28 @@ struct team {
   index_t share_end(index_t count) const { return count * (rank + 1) / size; }
 };
 
-/// Work below this many elementary operations is not worth waking a thread for.
+/// Work below this many elementary operations is not worth waking a thread for. Tests set it low:
+/// everywhere in a program, or nowhere.
+#ifdef MLOT_LEAST_PARALLEL_WORK
+inline constexpr index_t least_parallel_work = MLOT_LEAST_PARALLEL_WORK;
+#else
 inline constexpr index_t least_parallel_work = index_t(1) << 16;
+#endif
+
+inline index_t max_threads() {
+#ifdef _OPENMP
+  return omp_in_parallel() ? 1 : omp_get_max_threads();
+#else
+  return 1;
+#endif
+}
+inline index_t this_thread() {
+#ifdef _OPENMP
+  return omp_get_thread_num();
+#else
+  return 0;
+#endif
+}
 
 /// Calls body(team) on every thread of a team: OpenMP's threads where it is compiled in and `work`
 /// is worth them. A team of one is a plain call: libgomp allocates for a region that it
@@ -29,7 +49,7 @@ inline constexpr index_t least_parallel_work = index_t(1) << 16;
 template <class Body>
 void parallel_team(index_t work, Body body) {
 #ifdef _OPENMP
-  if (work >= least_parallel_work && omp_get_max_threads() > 1 && !omp_in_parallel()) {
+  if (work >= least_parallel_work && max_threads() > 1) {
 #  pragma omp parallel
     body(team{omp_get_thread_num(), omp_get_num_threads()});
     return;
@@ -46,8 +66,7 @@ void parallel_team(index_t work, Body body) {
 template <class Body>
 void parallel_for(index_t count, index_t chunk, index_t work, Body body) {
 #ifdef _OPENMP
-  if (work >= least_parallel_work && count > chunk && omp_get_max_threads() > 1 &&
-      !omp_in_parallel()) {
+  if (work >= least_parallel_work && count > chunk && max_threads() > 1) {
 #  pragma omp parallel for schedule(dynamic, chunk)
     for (index_t i = 0; i < count; ++i) body(i);
     return;

@@ -94,7 +94,7 @@ void for_row_groups(index_t begin, index_t end, Body body) {
 }
 
 /// Problems of this many entries are worth a team each; smaller ones are dealt out whole.
-inline constexpr index_t least_team_entries = index_t(1) << 18;
+inline constexpr index_t least_team_entries = 4 * least_parallel_work;
 
 /// Calls body(b, team) for every problem of a batch: large ones one after the other with all
 /// threads, then the others side by side, the largest first. `order` has room for all problems.

@@ -6,173 +6,193 @@
 #include "mlot/simd/exponentials.hpp"
 #include "mlot/simd/lanes.hpp"
 #include "mlot/simd/parallel.hpp"
-/// Rows are cut into slices of columns that stay in the first-level cache. A team takes a group of
-/// rows at a time: each thread sums its slices of every row relative to the slice's own maximum;
-/// when all have, each puts the slices of a row together and adds the row to its slices of the
-/// mass. Logits come from memory once. Slices depend on the vocabulary alone, and a mass is added
-/// row by row, so the number of threads changes no bit; nor do two threads write one cache line.
+/// A row comes from memory once, for its maximum; then its exponentials are summed and, over that
+/// sum, added to the mass while the row is in the caches. Those of the first columns are kept from
+/// the sum to the mass, the others are made again. A sequence's tokens are summed in two halves,
+/// each token by token, then added. That leaves two ways to share the work, with the same bits: a
+/// thread takes a half; or, with many more threads than halves, first rows, then columns.
 namespace mlot::on {
-struct column_slices {
-  index_t columns, width, count;
-  explicit column_slices(index_t columns_)
-      : columns(columns_),
-        width(std::clamp<index_t>((columns + 2047) / 2048 * 64, 64, 1024)),
-        count((columns + width - 1) / width) {}
-  index_t begin(index_t s) const { return std::min(s * width, columns); }
-  index_t size(index_t s) const { return begin(s + 1) - begin(s); }
-};
+inline constexpr index_t mass_halves = 2;
+inline constexpr index_t kept_columns = index_t(1) << 15;
+inline constexpr index_t most_keepers = 16;       ///< threads that have memory to keep them in
+inline constexpr index_t partial_columns = 1024;  ///< summed by themselves, for accuracy
+inline constexpr index_t columns_of_a_task = 2048;
 
-/// Rows that a team takes between two meetings: as many as stay in second-level caches.
-struct row_groups {
-  static constexpr index_t thread_elements = index_t(1) << 16;
-  index_t columns, most;
-  explicit row_groups(index_t columns_)
-      : columns(std::max<index_t>(columns_, 1)),
-        most(std::clamp<index_t>(8 * thread_elements / columns, 1, 64)) {}
-  index_t rows(index_t threads) const {
-    return std::clamp<index_t>(threads * thread_elements / columns, 1, most);
-  }
-};
-
-/// What the slices of a group of rows sum to: maxima and partitions, a row of `all` each. Twice,
-/// so that a thread may begin a group while others still read the last one's.
+/// The second halves' mass vectors, and the exponentials that threads keep.
 template <real T>
-struct slice_sums {
-  static constexpr int kinds = 4;  ///< the maximum, then up to three partitions
-  matrix_view<T, host_memory> all;
-  index_t most;
-  slice_sums(index_t columns, arena<host_memory>& space)
-      : all(space.matrix<T>(2 * row_groups(columns).most * kinds, column_slices(columns).count)),
-        most(row_groups(columns).most) {}
-  T* of(index_t turn, index_t row, int kind) const {
-    return &all((turn % 2 * most + row) * kinds + kind, 0);
+struct mass_scratch {
+  matrix_view<T, host_memory> second[3]{}, kept[3]{};
+  template <storage S>
+  mass_scratch(vocabulary_mass<T, S, host_memory> const& p, arena<host_memory>& space) {
+    index_t const keepers = std::min(mass_halves * p.tokens.sequences(), most_keepers);
+    for (int c = 0; c < p.temperatures; ++c)
+      if (p.at[c].mass.rows > 0) {
+        second[c] = space.matrix<T>(p.at[c].mass.rows, p.logits.cols);
+        kept[c] = space.matrix<T>(keepers, std::min(kept_columns, p.logits.cols));
+      }
   }
-};
-
-/// A row seen whole: maximum, partitions and 1 / partition at each temperature.
-template <real T>
-struct row_sum {
-  T maximum = -infinity<T>, partition[3]{};
-  bool usable = true;
 };
 
 template <class Batch, class T, storage S>
 struct mass_pass {
   vocabulary_mass<T, S, host_memory> const& p;
-  column_slices slices{p.logits.cols};
-  slice_sums<T> sums;
+  mass_scratch<T> const& scratch;
+  using masses = T* [3];
 
-  S const* logits(index_t i, index_t slice) const {
-    return &p.logits(p.tokens.row(i), slices.begin(slice));
+  index_t half_begin(index_t b, index_t half) const {
+    return p.tokens.offset(b) + half * p.tokens.count(b) / mass_halves;
+  }
+  /// The mass vectors of a half, from column `begin` on; none where none are wanted.
+  void masses_of(index_t b, index_t half, index_t begin, masses& mass) const {
+    for (int c = 0; c < p.temperatures; ++c)
+      mass[c] = p.at[c].mass.data == nullptr ? nullptr
+                : half == 0                  ? &p.at[c].mass(b, begin)
+                                             : &scratch.second[c](b, begin);
+  }
+  S const* logits(index_t i) const {
+    index_t const r = i < p.tokens.tokens() ? p.tokens.row(i) : -1;
+    return r >= 0 ? &p.logits(r, 0) : nullptr;
   }
   void inverse_temperatures(index_t i, T (&inverse)[3]) const {
     for (int c = 0; c < p.temperatures; ++c) inverse[c] = T(1) / p.at[c].temperature(i);
   }
 
-  /// Token i's slice s: its maximum, and its partitions relative to that.
-  void sum_slice(index_t i, index_t s, index_t turn, index_t row) const {
-    S const* const z = logits(i, s);
-    index_t const size = slices.size(s);
+  /// Token i's maximum and partitions. Keeps the exponentials of the first columns where `keep`
+  /// has memory, and asks for the row of token i + 1 while it computes. False where the row cannot
+  /// be used: a NaN among its logits made a partition NaN.
+  bool sum(index_t i, masses const& keep) const {
+    S const *const z = logits(i), *const ahead = logits(i + 1);
+    index_t const vocabulary = p.logits.cols;
     Batch most(-infinity<T>);
-    for_lanes<Batch>(size, [&](index_t v, auto which) {
-      most = xsimd::max(most, load_lanes<Batch>(z + v, which, -infinity<T>));
-    });
-    T const top = lane_max(most);
-    *(sums.of(turn, row, 0) + s) = top;
-    Batch const origin(top > -infinity<T> ? top : T(0));
+    if (z != nullptr)
+      for_lanes<Batch>(vocabulary, [&](index_t v, auto which) {
+        most = xsimd::max(most, load_lanes<Batch>(z + v, which, -infinity<T>));
+      });
+    T const maximum = p.maximum(i) = lane_max(most);
+    for (int c = 0; c < p.temperatures; ++c) p.at[c].partition(i) = T(0);
+    if (z == nullptr) return true;
+    Batch const top(maximum > -infinity<T> ? maximum : T(0));
+    T inverse[3] = {1, 1, 1};
+    inverse_temperatures(i, inverse);
+    bool usable = maximum < infinity<T>;
+    with_exponentials<Batch>(
+        inverse, p.temperatures, [&]<int N>(std::integral_constant<int, N>, auto powers) {
+          Batch total[N];
+          for (auto& x : total) x = Batch(T(0));
+          for (index_t begin = 0; begin < vocabulary; begin += partial_columns) {
+            Batch partial[N];
+            for (auto& x : partial) x = Batch(T(0));
+            index_t const size = std::min(partial_columns, vocabulary - begin);
+            for_lanes<Batch>(size, [&](index_t at, auto which) {
+              index_t const v = begin + at;
+              Batch e[N];
+              if (ahead != nullptr) __builtin_prefetch(ahead + v);
+              powers(Batch(load_lanes<Batch>(z + v, which, -infinity<T>) - top), e);
+              for (int c = 0; c < N; ++c) {
+                partial[c] += e[c];
+                if (keep[c] != nullptr && v < kept_columns) store_lanes(keep[c] + v, e[c], which);
+              }
+            });
+            for (int c = 0; c < N; ++c) total[c] += partial[c];
+          }
+          for (int c = 0; c < N; ++c) {
+            T const all = p.at[c].partition(i) = lane_sum(total[c]);
+            usable &= all < infinity<T>;
+          }
+        });
+    return usable;
+  }
+
+  /// Adds token i's probabilities in columns begin to end to `mass`, which begins there. Every
+  /// exponential has the bits that `sum` gave it.
+  void add(index_t i, index_t begin, index_t end, masses const& mass, masses const& keep) const {
+    if (logits(i) == nullptr || p.maximum(i) == -infinity<T>) return;
+    S const* const z = logits(i) + begin;
+    Batch const top(p.maximum(i));
     T inverse[3] = {1, 1, 1};
     inverse_temperatures(i, inverse);
     with_exponentials<Batch>(
         inverse, p.temperatures, [&]<int N>(std::integral_constant<int, N>, auto powers) {
-          Batch sum[N];
-          for (auto& x : sum) x = Batch(T(0));
-          for_lanes<Batch>(size, [&](index_t v, auto which) {
+          Batch share[N];
+          bool kept = true;
+          for (int c = 0; c < N; ++c) {
+            share[c] = Batch(T(1) / p.at[c].partition(i));
+            kept &= mass[c] == nullptr || keep[c] != nullptr;
+          }
+          // fma by name: left to itself, a compiler may fuse in the body of a row and not at its
+          // end.
+          auto const add_to = [&](int c, index_t v, auto which, Batch const& e) {
+            Batch const before = load_lanes<Batch>(mass[c] + v, which);
+            store_lanes(mass[c] + v, Batch(xsimd::fma(e, share[c], before)), which);
+          };
+          index_t const from_memory = kept ? std::min(end, kept_columns) - begin : 0;
+          for (int c = 0; c < N; ++c)
+            if (mass[c] != nullptr)
+              for_lanes<Batch>(from_memory, [&](index_t v, auto which) {
+                add_to(c, v, which, load_lanes<Batch>(keep[c] + v, which));
+              });
+          for_lanes<Batch>(end - begin - from_memory, [&](index_t at, auto which) {
+            index_t const v = from_memory + at;
             Batch e[N];
-            powers(Batch(load_lanes<Batch>(z + v, which, -infinity<T>) - origin), e);
-            for (int c = 0; c < N; ++c) sum[c] += e[c];
+            powers(Batch(load_lanes<Batch>(z + v, which, -infinity<T>) - top), e);
+            for (int c = 0; c < N; ++c)
+              if (mass[c] != nullptr) add_to(c, v, which, e[c]);
           });
-          for (int c = 0; c < N; ++c) *(sums.of(turn, row, c + 1) + s) = lane_sum(sum[c]);
         });
   }
 
-  /// Token i's slices put together. A NaN among its logits made a partition NaN.
-  row_sum<T> whole_row(index_t i, index_t turn, index_t row) const {
-    row_sum<T> whole;
-    T const* const tops = sums.of(turn, row, 0);
-    for (index_t s = 0; s < slices.count; ++s) whole.maximum = std::max(whole.maximum, tops[s]);
-    bool const empty = whole.maximum == -infinity<T>;
-    Batch const top(empty ? T(0) : whole.maximum);
-    whole.usable = whole.maximum < infinity<T>;
-    for (int c = 0; c < p.temperatures; ++c) {
-      Batch const inverse(T(1) / p.at[c].temperature(i));
-      Batch sum(T(0));
-      for_lanes<Batch>(slices.count, [&](index_t s, auto which) {
-        Batch const shift = load_lanes<Batch>(tops + s, which, -infinity<T>) - top;
-        sum += exponential(Batch(shift * inverse)) *
-               load_lanes<Batch>(sums.of(turn, row, c + 1) + s, which);
-      });
-      whole.partition[c] = lane_sum(sum);
-      whole.usable &= whole.partition[c] < infinity<T>;
+  bool wants_mass() const {
+    bool wanted = false;
+    for (int c = 0; c < p.temperatures; ++c) wanted |= p.at[c].mass.data != nullptr;
+    return wanted;
+  }
+  void clear(masses const& mass, index_t size) const {
+    for (int c = 0; c < p.temperatures; ++c)
+      if (mass[c] != nullptr) std::fill_n(mass[c], size, T(0));
+  }
+
+  /// One half of a sequence. Answers the first token whose row cannot be used, or how many tokens
+  /// there are.
+  index_t run_half(index_t b, index_t half) const {
+    masses mass{}, keep{};
+    masses_of(b, half, 0, mass);
+    clear(mass, p.logits.cols);
+    for (int c = 0; c < p.temperatures; ++c)
+      if (mass[c] != nullptr && this_thread() < scratch.kept[c].rows)
+        keep[c] = &scratch.kept[c](this_thread(), 0);
+    for (index_t i = half_begin(b, half); i < half_begin(b, half + 1); ++i) {
+      if (!sum(i, keep)) return i;
+      add(i, 0, p.logits.cols, mass, keep);
     }
-    return whole;
+    return p.tokens.tokens();
   }
-
-  /// Adds token i's probabilities at temperature c to slice s of its sequence's mass.
-  void add_slice(index_t i, row_sum<T> const& whole, int c, index_t s, T* mass) const {
-    S const* const z = logits(i, s);
-    Batch const top(whole.maximum), inverse(T(1) / p.at[c].temperature(i));
-    Batch const share(T(1) / whole.partition[c]);
-    for_lanes<Batch>(slices.size(s), [&](index_t v, auto which) {
-      Batch const x = load_lanes<Batch>(z + v, which, -infinity<T>) - top;
-      // fma by name: left to itself, a compiler may fuse in the body of a row and not at its end.
-      store_lanes(mass + v,
-                  Batch(xsimd::fma(exponential(Batch(x * inverse)), share,
-                                   load_lanes<Batch>(mass + v, which))),
-                  which);
-    });
+  /// All tokens' probabilities in some columns of sequence b.
+  void run_columns(index_t b, index_t begin, index_t end) const {
+    for (index_t half = 0; half < mass_halves; ++half) {
+      masses mass{};
+      masses_of(b, half, begin, mass);
+      clear(mass, end - begin);
+      for (index_t i = half_begin(b, half); i < half_begin(b, half + 1); ++i)
+        add(i, begin, end, mass, {});
+    }
   }
-
-  /// What one thread does. Answers the first token whose row cannot be used, or how many there are.
-  index_t run(team const& threads) const {
-    index_t const first = threads.share(slices.count), end = threads.share_end(slices.count);
-    index_t const group = row_groups(p.logits.cols).rows(threads.size), none = p.tokens.tokens();
-    index_t turn = 0;
-    for (index_t b = 0; b < p.tokens.sequences(); ++b) {
-      for (int c = 0; c < p.temperatures; ++c)
-        if (p.at[c].mass.data != nullptr)
-          std::fill(&p.at[c].mass(b, 0) + slices.begin(first),
-                    &p.at[c].mass(b, 0) + slices.begin(end), T(0));
-      index_t const sequence_end = p.tokens.offset(b + 1);
-      for (index_t begin = p.tokens.offset(b); begin < sequence_end; begin += group, ++turn) {
-        index_t const rows = std::min(group, sequence_end - begin);
-        for (index_t row = 0; row < rows; ++row)
-          for (index_t s = first; s < end && p.tokens.row(begin + row) >= 0; ++s)
-            sum_slice(begin + row, s, turn, row);
-        threads.wait();
-        for (index_t row = 0; row < rows; ++row) {
-          index_t const i = begin + row;
-          auto const whole = p.tokens.row(i) >= 0 ? whole_row(i, turn, row) : row_sum<T>{};
-          if (!whole.usable) return i;  // every thread comes to the same answer
-          if (threads.rank == 0) {
-            p.maximum(i) = whole.maximum;
-            for (int c = 0; c < p.temperatures; ++c) p.at[c].partition(i) = whole.partition[c];
-          }
-          if (whole.maximum == -infinity<T>) continue;
-          for (int c = 0; c < p.temperatures; ++c)
-            if (p.at[c].mass.data != nullptr)
-              for (index_t s = first; s < end; ++s)
-                add_slice(i, whole, c, s, &p.at[c].mass(b, slices.begin(s)));
-        }
+  void add_halves(index_t b, index_t begin, index_t end) const {
+    for (int c = 0; c < p.temperatures; ++c)
+      if (p.at[c].mass.data != nullptr) {
+        T *const sum = &p.at[c].mass(b, begin), *const other = &scratch.second[c](b, begin);
+        for_lanes<Batch>(end - begin, [&](index_t v, auto which) {
+          Batch const both =
+              load_lanes<Batch>(sum + v, which) + load_lanes<Batch>(other + v, which);
+          store_lanes(sum + v, both, which);
+        });
       }
-    }
-    return none;
   }
 };
 
 template <class Arch, has_lanes T, storage S>
 std::size_t scratch_size(simd<Arch>, vocabulary_mass<T, S, host_memory> const& p) {
   arena<host_memory> space;
-  slice_sums<T>(p.logits.cols, space);
+  mass_scratch<T>(p, space);
   return space.bytes();
 }
 
@@ -183,13 +203,38 @@ status run(simd<Arch>, vocabulary_mass<T, S, host_memory> const& p,
   for (int c = 0; c < p.temperatures; ++c) contiguous &= p.at[c].mass.col_stride == 1;
   if (!contiguous) return run(scalar{}, p, scratch);
   arena<host_memory> space(scratch);
-  mass_pass<lanes_of<T, Arch>, T, S> const pass{.p = p, .sums = {p.logits.cols, space}};
-  index_t unusable = 0;
-  parallel_team(p.tokens.tokens() * p.logits.cols, [&](team const& threads) {
-    index_t const answer = pass.run(threads);
-    if (threads.rank == 0) unusable = answer;
-  });
-  if (unusable < p.tokens.tokens()) return unusable_logit<T>(p.logits, p.tokens.row(unusable));
+  mass_scratch<T> const all(p, space);
+  mass_pass<lanes_of<T, Arch>, T, S> const pass{p, all};
+  index_t const vocabulary = p.logits.cols, tokens = p.tokens.tokens();
+  index_t const halves = mass_halves * p.tokens.sequences(), work = tokens * vocabulary;
+  index_t unusable = tokens;  // the first token whose row is not
+  auto const found = [&](index_t i) {
+    if (i == tokens) return;
+#ifdef _OPENMP
+#  pragma omp critical(mlot_vocabulary_mass)
+#endif
+    unusable = std::min(unusable, i);
+  };
+  auto const for_columns = [&](index_t work_of_all, auto body) {
+    index_t const tasks = (vocabulary + columns_of_a_task - 1) / columns_of_a_task;
+    parallel_for(p.tokens.sequences() * tasks, 1, work_of_all, [&](index_t n) {
+      index_t const begin = n % tasks * columns_of_a_task;
+      body(n / tasks, begin, std::min(begin + columns_of_a_task, vocabulary));
+    });
+  };
+  if (pass.wants_mass() && max_threads() < 2 * halves) {
+    parallel_for(halves, 1, work,
+                 [&](index_t n) { found(pass.run_half(n / mass_halves, n % mass_halves)); });
+  } else {
+    parallel_for(tokens, 1, work, [&](index_t i) { found(pass.sum(i, {}) ? tokens : i); });
+    if (unusable == tokens)
+      for_columns(work,
+                  [&](index_t b, index_t begin, index_t end) { pass.run_columns(b, begin, end); });
+  }
+  if (unusable < tokens) return unusable_logit<T>(p.logits, p.tokens.row(unusable));
+  if (pass.wants_mass())
+    for_columns(p.tokens.sequences() * vocabulary,
+                [&](index_t b, index_t begin, index_t end) { pass.add_halves(b, begin, end); });
   return {};
 }
 }  // namespace mlot::on
