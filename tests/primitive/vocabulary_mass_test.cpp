@@ -6,6 +6,7 @@
 #include "error.hpp"
 #include "framed.hpp"
 #include "oracle/primitive_oracle.hpp"
+#include "primitive/thread_count.hpp"
 #include "random.hpp"
 #include "run.hpp"
 #include "tokens.hpp"
@@ -127,6 +128,28 @@ TEMPLATE_LIST_TEST_CASE("maximum, partition and mass are the oracle's at every l
       compare<typename TestType::device>(all, largest);
     }
   check<T>(largest);
+}
+
+TEMPLATE_LIST_TEST_CASE(
+    "rows longer than a cache, on any number of threads, keep accuracy and ties",
+    "[vocabulary_mass]", every_storage) {
+  using T = typename TestType::scalar;
+  using S = typename TestType::storage;
+  index_t const vocabulary = 40001, twin = 39990;
+  batch<T, S> all(kit::tokens({5}), vocabulary);
+  all.draw(3, 3, 0);
+  for (index_t const r : all.tokens.row) all.logits(r, twin) = all.logits(r, 3);
+  errors largest;
+  compare<typename TestType::device>(all, largest);
+  check<T>(largest);
+  auto const first = all.mass[0], second = all.mass[1];
+  for (int const threads : {1, 2, 3, 4, 8}) {
+    kit::thread_count const set(threads);
+    kit::succeeds<typename TestType::device>(all.primitive());
+    CHECK(all.mass[0].same_bits(first));
+    CHECK(all.mass[1].same_bits(second));
+    for (auto& mass : all.mass) CHECK(mass(0, twin) == mass(0, 3));
+  }
 }
 
 TEMPLATE_LIST_TEST_CASE("logits far from zero, peaked or masked lose no accuracy",

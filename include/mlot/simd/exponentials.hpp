@@ -5,7 +5,7 @@
 #include "mlot/simd/lanes.hpp"
 namespace mlot::on {
 /// exp(x) for x <= 88, -inf included; NaN stays NaN. In float the relative error is below
-/// 2e-7 + 2e-9 |x|, and what lies below the smallest normal number may be 0: with that it takes
+/// 2.5e-7 + 2e-9 |x|, and what lies below the smallest normal number may be 0: with that it takes
 /// half the instructions of xsimd's, which is right to the last place everywhere.
 template <class Batch>
 inline Batch exponential(Batch x) {

@@ -7,8 +7,13 @@
 namespace mlot::on {
 /// Bytes that go past the caches in one store: a cache line.
 inline constexpr std::size_t streamed_bytes = 64;
-/// An output at least this large leaves no cache with anything that its reader would find.
+/// An output at least this large leaves no cache with anything that its reader would find. Tests
+/// set it low: everywhere in a program, or nowhere.
+#ifdef MLOT_LEAST_STREAMED_OUTPUT
+inline constexpr std::size_t least_streamed_output = MLOT_LEAST_STREAMED_OUTPUT;
+#else
 inline constexpr std::size_t least_streamed_output = std::size_t(1) << 25;
+#endif
 
 /// Copies `lines` lines to `to`, aligned to a line, without reading what is there. Plain stores on
 /// instruction sets that have no streaming ones. Visible to other threads after finish_streaming().
