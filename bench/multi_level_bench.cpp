@@ -1,102 +1,63 @@
-// The whole loss, forward and backward, against the bytes that it cannot avoid. Each case first
-// checks the simd device against the scalar one; the copy bandwidth of the same run is the limit.
-#include <benchmark/benchmark.h>
-
-#include <cmath>
-#include <mlot/interop/owned.hpp>
-#include <mlot/simd.hpp>
-#include <random>
-#include <vector>
-#ifdef _OPENMP
-#  include <omp.h>
-#endif
-#ifndef NDEBUG
-#  error "bench: build with NDEBUG; a Debug build measures nothing"
-#endif
-using namespace mlot;
+// The whole loss, forward and backward, against the bytes that it cannot avoid. Items: tokens.
+#include "loss_batch.hpp"
+using mlot::bfloat16;
 
 namespace {
-struct batch {
-  index_t sequences, length, m, n;
-  std::vector<float> teacher, student, gradient, terms = std::vector<float>(5);
-  std::vector<index_t> labels;
-  owned_token_rows tokens;
+template <class S>
+struct loss_case : bench::loss_batch<S> {
+  using T = typename bench::loss_batch<S>::T;
+  using bench::loss_batch<S>::loss_batch;
+  auto loss() {
+    auto& own = *this;
+    return mlot::multi_level<T, S, S>{
+        .teacher_logits = bench::view(own.teacher, own.rows, own.of.m),
+        .teacher_tokens = own.tokens,
+        .student_logits = bench::view(own.student, own.rows, own.of.n),
+        .student_tokens = own.tokens,
+        .labels = {.label = bench::view(own.labels)},
+        .terms = bench::view(own.terms),
+        .gradient = bench::view(own.gradient, own.rows, own.of.n)};
+  }
+  auto steps() { return std::tuple(loss()); }
 
-  batch(index_t b, index_t t, index_t teacher_vocabulary, index_t student_vocabulary)
-      : sequences(b), length(t), m(teacher_vocabulary), n(student_vocabulary) {
-    std::mt19937 generator(1);
-    std::normal_distribution<float> normal(0, 2);
-    std::vector<float> noise(1 << 20);
-    for (float& x : noise) x = normal(generator);
-    auto const fill = [&](std::vector<float>& logits, index_t size, std::size_t step) {
-      logits.resize(std::size_t(size));
-      for (std::size_t i = 0; i < logits.size(); ++i) logits[i] = noise[i * step % noise.size()];
-    };
-    fill(teacher, b * t * m, 7);
-    fill(student, b * t * n, 5);
-    gradient.resize(student.size());
-    labels.assign(std::size_t(b * t), 5);
-    std::vector<index_t> ends;
-    for (index_t i = 0; i <= b; ++i) ends.push_back(i * t);
-    if (!tokens.from_offsets({ends.data(), b + 1}).ok()) std::abort();
+  /// workspace: its bytes over those of one of the student's mass vectors. mass_vectors: by how
+  /// many such vectors a sequence it grows with both vocabularies, which leaves the tables out.
+  /// token_id_elements: by how many elements a token that growth itself grows with the length;
+  /// above 0, something of the size of the logits is kept.
+  void count_memory(benchmark::State& state) {
+    bench::index_t const length = this->of.length;
+    double const sequences = double(this->of.sequences), vectors = growth(length) / sequences;
+    state.counters["workspace"] = scratch(length, 0) / double(this->of.n);
+    state.counters["mass_vectors"] = vectors;
+    state.counters["token_id_elements"] =
+        (growth(2 * length) / sequences - vectors) / double(length);
   }
-  multi_level<float> loss() {
-    index_t const rows = sequences * length;
-    return {.teacher_logits = {teacher.data(), rows, m, m},
-            .teacher_tokens = tokens,
-            .student_logits = {student.data(), rows, n, n},
-            .student_tokens = tokens,
-            .labels = {.label = {labels.data(), rows}},
-            .terms = {terms.data(), 5},
-            .gradient = {gradient.data(), rows, n, n}};
+
+ private:
+  /// Elements of T in a workspace for that many tokens a sequence, and vocabularies of `more` ids
+  /// more. Only shapes matter to it, so that the views need no memory behind them.
+  double scratch(bench::index_t length, bench::index_t more) {
+    auto const longer = bench::equal_sequences(this->of.sequences, length);
+    auto grown = loss();
+    grown.teacher_tokens = grown.student_tokens = longer;
+    grown.teacher_logits.rows = grown.student_logits.rows = longer.view().tokens();
+    grown.teacher_logits.cols += more;
+    grown.student_logits.cols += more;
+    return double(mlot::workspace_size(mlot::on::simd<>{}, grown)) / double(sizeof(T));
   }
-  /// One read of the teacher, two of the student, one write of the gradient.
-  double bytes() const { return 4.0 * double(teacher.size() + 3 * student.size()); }
+  /// The same an id of both vocabularies.
+  double growth(bench::index_t length) {
+    bench::index_t const more = 1 << 16;
+    return (scratch(length, more) - scratch(length, 0)) / double(more);
+  }
 };
 
-void multi_level_loss(benchmark::State& state) {
-  batch all(state.range(0), state.range(1), state.range(2), state.range(3));
-  scratch_buffer scratch;
-  auto const compute_on = [&](auto device) {
-    auto const loss = all.loss();
-    return compute(device, loss, scratch.for_call(device, loss)).ok();
-  };
-  if (!compute_on(on::scalar{})) return state.SkipWithError("the scalar device refused");
-  auto const wanted = all.gradient;
-  auto const wanted_total = all.terms[multi_level_term::total];
-  if (!compute_on(on::simd<>{})) return state.SkipWithError("the simd device refused");
-  double error = 0, norm = 0;
-  for (std::size_t i = 0; i < wanted.size(); ++i) {
-    error += std::pow(double(all.gradient[i]) - double(wanted[i]), 2);
-    norm += std::pow(double(wanted[i]), 2);
-  }
-  if (!(error <= 1e-10 * norm &&
-        std::fabs(all.terms[multi_level_term::total] - wanted_total) <= 1e-5f * wanted_total))
-    return state.SkipWithError("the simd device disagrees with the scalar one");
-
-  for (auto _ : state) benchmark::DoNotOptimize(compute_on(on::simd<>{}));
-  state.counters["GB/s"] = benchmark::Counter(all.bytes() * 1e-9 * double(state.iterations()),
-                                              benchmark::Counter::kIsRate);
-  state.SetItemsProcessed(state.iterations() * all.sequences * all.length);
+template <class S>
+void multi_level(benchmark::State& state) {
+  auto& one = bench::measure<loss_case<S>>(state, bench::loss_shape_of(state));
+  one.count_floor(state);
+  one.count_memory(state);
 }
-BENCHMARK(multi_level_loss)
-    ->ArgNames({"B", "T", "m", "n"})
-    ->Args({1, 64, 32000, 50272})
-    ->Args({1, 256, 32000, 50272})
-    ->Args({1, 128, 128256, 151936})
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime();
-
-/// The limit of the same run: reading one array and writing another, far larger than any cache.
-void copy(benchmark::State& state) {
-  std::vector<float> from(std::size_t(1) << 26, 1.0f), to(from.size());
-  for (auto _ : state) {
-#pragma omp parallel for
-    for (std::size_t i = 0; i < from.size(); ++i) to[i] = from[i] + 1;
-    benchmark::ClobberMemory();
-  }
-  state.counters["GB/s"] = benchmark::Counter(
-      8e-9 * double(from.size()) * double(state.iterations()), benchmark::Counter::kIsRate);
-}
-BENCHMARK(copy)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK_TEMPLATE(multi_level, float)->Apply(bench::loss_shapes);
+BENCHMARK_TEMPLATE(multi_level, bfloat16)->Apply(bench::loss_shapes);
 }  // namespace

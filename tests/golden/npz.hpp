@@ -1,17 +1,18 @@
 #pragma once
-#include <zip.h>
-
 #include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <stdexcept>
 #include <string>
 #include <vector>
-/// Reads the .npz files beside this header. An .npz is a zip of .npy files; an .npy is a line of
-/// text that names type and shape, then the elements.
+/// Reads the .npz files beside this header, each of which CMake has unpacked into a folder of the
+/// same name. An .npz is a zip of .npy files; an .npy is a line of text that names type and shape,
+/// then the elements.
 namespace golden {
 struct array {
   std::vector<std::int64_t> shape;
@@ -85,22 +86,11 @@ inline array read_npy(std::string const& bytes) {
 class npz {
  public:
   explicit npz(std::filesystem::path const& path) : name_(path.stem().string()) {
-    int error = 0;
-    zip_t* const archive = zip_open(path.c_str(), ZIP_RDONLY, &error);
-    if (archive == nullptr) throw std::runtime_error("cannot open " + path.string());
-    for (zip_int64_t i = 0; i < zip_get_num_entries(archive, 0); ++i) {
-      zip_stat_t entry;
-      if (zip_stat_index(archive, static_cast<zip_uint64_t>(i), 0, &entry) != 0) continue;
-      std::string bytes(entry.size, '\0');
-      zip_file_t* const file = zip_fopen_index(archive, static_cast<zip_uint64_t>(i), 0);
-      auto const read = file == nullptr ? -1 : zip_fread(file, bytes.data(), entry.size);
-      if (file != nullptr) zip_fclose(file);
-      if (read != static_cast<zip_int64_t>(entry.size))
-        throw std::runtime_error("cannot read " + std::string(entry.name) + " of " + name_);
-      std::string const array_name = entry.name;
-      arrays_[array_name.substr(0, array_name.rfind(".npy"))] = detail::read_npy(bytes);
+    for (auto const& entry : std::filesystem::directory_iterator(path)) {
+      std::ifstream file(entry.path(), std::ios::binary);
+      std::string const bytes{std::istreambuf_iterator<char>(file), {}};
+      arrays_[entry.path().stem().string()] = detail::read_npy(bytes);
     }
-    zip_discard(archive);
   }
   std::string const& name() const { return name_; }
   bool has(std::string const& array_name) const { return arrays_.count(array_name) != 0; }

@@ -1,0 +1,45 @@
+"""MultiLevelOT in eager PyTorch, as its equations read (arXiv 2412.14528, eq. 10-21)."""
+
+import torch
+from torch.nn import functional
+
+
+def likeliest(probabilities, k):
+    """(B, k) ids of the largest sums over the tokens of a sequence."""
+    return probabilities.sum(dim=1).argsort(dim=-1, descending=True)[:, :k]
+
+
+def columns(probabilities, ids):
+    return probabilities.gather(-1, ids[:, None, :].expand(-1, probabilities.shape[1], -1))
+
+
+def sinkhorn_distance(teacher, student, epsilon, iterations):
+    """<P, C> of tables (B, T, k) or (T, k), summed over the batch."""
+    cost = torch.cdist(teacher, student, p=1)
+    plan = torch.exp(-cost / epsilon)
+    for _ in range(iterations):
+        plan = plan / plan.sum(dim=-1, keepdim=True)
+        plan = plan / plan.sum(dim=-2, keepdim=True)
+    return (plan * cost).sum()
+
+
+def cross_entropy(student, labels):
+    return functional.cross_entropy(student.flatten(0, 1), labels.flatten(), reduction="sum")
+
+
+def multi_level(teacher, student, labels, k, epsilon, iterations, alpha=0.15, beta=0.1, gamma=0.1):
+    """(5) cross-entropy, HAD, SL, SD and the total; temperature 1, and 2 for the transport."""
+    p, q = teacher.softmax(dim=-1), student.softmax(dim=-1)
+    teacher_ids, student_ids = likeliest(p, k), likeliest(q.detach(), k)
+    t, s = columns(p, teacher_ids), columns(q, student_ids)
+    difference = (t - s).abs().sum()
+    logarithm = -(t * s.log()).sum()
+    distance = sinkhorn_distance(
+        columns((teacher / 2).softmax(dim=-1), teacher_ids),
+        columns((student / 2).softmax(dim=-1), student_ids),
+        epsilon,
+        iterations,
+    )
+    entropy = cross_entropy(student, labels)
+    total = entropy + alpha * (difference + beta * logarithm + gamma * distance)
+    return torch.stack([entropy, difference, logarithm, distance, total])
