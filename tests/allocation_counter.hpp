@@ -3,6 +3,9 @@
 #include <cerrno>
 #include <cstdlib>
 #include <new>
+#ifdef __SSE2__
+#  include <immintrin.h>  // clang's declares posix_memalign, and must come first
+#endif
 
 #if defined(__has_feature)
 #  if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
