@@ -6,6 +6,8 @@
 #include <fstream>
 #include <string>
 #include <xsimd/xsimd.hpp>
+
+#include "optimised.hpp"
 #ifdef _OPENMP
 #  include <omp.h>
 #endif
@@ -28,6 +30,7 @@ int threads() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  bench::refuse_unoptimised();
   benchmark::AddCustomContext("processor", processor());
   benchmark::AddCustomContext("threads", std::to_string(threads()));
   benchmark::AddCustomContext("compiler", MLOT_BENCH_COMPILER);

@@ -5,9 +5,6 @@
 
 #include "agreement.hpp"
 #include "bandwidth.hpp"
-#ifndef NDEBUG
-#  error "bench: build with NDEBUG; a Debug build measures nothing"
-#endif
 namespace bench {
 /// A case is what one line of the table measures:
 ///

@@ -200,6 +200,7 @@ void run(settings const& s) {
 }  // namespace bench
 
 int main(int count, char** words) {
+  bench::refuse_unoptimised();
   bench::settings s;
   CLI::App app("Time of the whole loss and of Sinkhorn alone as their sizes grow");
   app.add_option("--json", s.json, "Writes every number into this file");

@@ -186,6 +186,7 @@ void run(settings const& s) {
 }  // namespace bench
 
 int main(int count, char** words) {
+  bench::refuse_unoptimised();
   bench::settings s;
   CLI::App app("Time and accuracy of N Sinkhorn iterations, against the converged plan");
   app.add_option("--tokens", s.tokens, "Teacher tokens, or teacher x student: 512,512x384")
