@@ -4,6 +4,13 @@
 
 #include "mlot/simd/lanes.hpp"
 namespace mlot::on {
+/// Whether a multiply-add rounds once.
+#if defined(__FMA__) || defined(__AVX512F__) || defined(__aarch64__)
+inline constexpr bool fuses_multiply_add = true;
+#else
+inline constexpr bool fuses_multiply_add = false;
+#endif
+
 /// exp(x) for x <= 88, -inf included; NaN stays NaN. In float the relative error is below
 /// 2.5e-7 + 2e-9 |x|, and what lies below the smallest normal number may be 0: with that it takes
 /// half the instructions of xsimd's, which is right to the last place everywhere.
@@ -15,7 +22,13 @@ inline Batch exponential(Batch x) {
     x = xsimd::max(Batch(-88.029692f), x);
     Batch const to_integer(12582912.0f + 127.0f);
     Batch const shifted = xsimd::fma(x, Batch(1.44269504f), to_integer);
-    Batch const r = xsimd::fma(Batch(shifted - to_integer), Batch(-0.693147182f), x);
+    Batch const n = shifted - to_integer;
+    Batch r;
+    if constexpr (fuses_multiply_add) {
+      r = xsimd::fma(n, Batch(-0.693147182f), x);
+    } else {  // the product must not round: the upper part of ln 2 has 15 bits
+      r = xsimd::fma(n, Batch(-1.42860677e-6f), xsimd::fma(n, Batch(-0.693145752f), x));
+    }
     // Minimax in the relative error among 1 + r + r^2 P(r) for |r| <= ln 2 / 2: 1e-7.
     Batch p(0x1.106284p-7f);
     for (float const c : {0x1.5729f0p-5f, 0x1.5557aep-3f, 0x1.fffdfcp-2f, 1.0f, 1.0f})
