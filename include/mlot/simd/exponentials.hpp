@@ -21,18 +21,18 @@ inline Batch exponential(Batch x) {
     // exponent of 2^n, and 0 for n = -127. The order of max's arguments lets NaN through on x86.
     x = xsimd::max(Batch(-88.029692f), x);
     Batch const to_integer(12582912.0f + 127.0f);
-    Batch const shifted = xsimd::fma(x, Batch(1.44269504f), to_integer);
+    Batch const shifted = multiply_add(x, Batch(1.44269504f), to_integer);
     Batch const n = shifted - to_integer;
     Batch r;
     if constexpr (fuses_multiply_add) {
-      r = xsimd::fma(n, Batch(-0.693147182f), x);
+      r = multiply_add(n, Batch(-0.693147182f), x);
     } else {  // the product must not round: the upper part of ln 2 has 15 bits
-      r = xsimd::fma(n, Batch(-1.42860677e-6f), xsimd::fma(n, Batch(-0.693145752f), x));
+      r = multiply_add(n, Batch(-1.42860677e-6f), multiply_add(n, Batch(-0.693145752f), x));
     }
     // Minimax in the relative error among 1 + r + r^2 P(r) for |r| <= ln 2 / 2: 1e-7.
     Batch p(0x1.106284p-7f);
     for (float const c : {0x1.5729f0p-5f, 0x1.5557aep-3f, 0x1.fffdfcp-2f, 1.0f, 1.0f})
-      p = xsimd::fma(p, r, Batch(c));
+      p = multiply_add(p, r, Batch(c));
     using bits = xsimd::batch<std::int32_t, typename Batch::arch_type>;
     return p * xsimd::bitwise_cast<Batch>(xsimd::bitwise_cast<bits>(shifted) << 23);
   } else {

@@ -14,6 +14,20 @@ concept has_lanes = std::same_as<T, float> || std::same_as<T, double>;
 template <class T, class Arch>
 using lanes_of = xsimd::batch<T, Arch>;
 
+/// x y + z, rounded once where the instruction set can. xsimd 8 has no such version for AVX-512: it
+/// multiplies and adds, and a compiler may fuse that in one place and not in another.
+template <class Batch>
+inline Batch multiply_add(Batch const& x, Batch const& y, Batch const& z) {
+#ifdef __AVX512F__
+  if constexpr (std::same_as<typename Batch::register_type, __m512>)
+    return _mm512_fmadd_ps(x, y, z);
+  else if constexpr (std::same_as<typename Batch::register_type, __m512d>)
+    return _mm512_fmadd_pd(x, y, z);
+  else
+#endif
+    return xsimd::fma(x, y, z);
+}
+
 /// Folds the lanes in halves: the same order on every architecture of one width. (xsimd names this
 /// differently from release to release, and gcc 12 warns inside its AVX-512 version.)
 template <class Batch, class Fold>

@@ -62,7 +62,7 @@ struct gradient_row {
             __builtin_prefetch(logits + v + block_size);  // the next block, while this one computes
             powers(Batch(load_lanes<Batch>(logits + v, which, -infinity<T>) - tops), e);
             Batch sum = coefficient[0] * e[0];
-            for (int c = 1; c < N; ++c) sum = xsimd::fma(coefficient[c], e[c], sum);
+            for (int c = 1; c < N; ++c) sum = multiply_add(coefficient[c], e[c], sum);
             store_lanes(block + v, sum, which);
           });
         });

@@ -90,8 +90,8 @@ struct cost_gradient_tile {
       for (index_t row = i; row < end; ++row) {
         Batch const upstream = load_lanes<Batch>(&p.upstream(row, j + at), which);
         for (index_t c = 0; c < Columns; ++c)
-          sum[c] = xsimd::fma(upstream, p.of.ground.slope(Batch(p.of.teacher(row, l + c)), s[c]),
-                              sum[c]);
+          sum[c] = multiply_add(upstream, p.of.ground.slope(Batch(p.of.teacher(row, l + c)), s[c]),
+                                sum[c]);
       }
       for (index_t c = 0; c < Columns; ++c) sum[c].store_aligned(sums + (l + c) * most + at);
     });

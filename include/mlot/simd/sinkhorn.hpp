@@ -96,7 +96,7 @@ struct logarithmic_iterations {
       Batch const weight(T(a / sum));
       for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
         Batch const e = load_lanes<Batch>(row + j, which);
-        store_lanes(out + j, Batch(xsimd::fma(weight, e, load_lanes<Batch>(out + j, which))),
+        store_lanes(out + j, Batch(multiply_add(weight, e, load_lanes<Batch>(out + j, which))),
                     which);
       });
     }

@@ -74,7 +74,7 @@ struct scaling_adjoints : adjoints<Batch> {
     for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
       Batch const x1 = load_lanes<Batch>(x(1) + j, which);
       for (index_t n = 0; n < Rows; ++n)
-        dot[n] = xsimd::fma(load_lanes<Batch>(&gradient(i + n, j), which), x1, dot[n]);
+        dot[n] = multiply_add(load_lanes<Batch>(&gradient(i + n, j), which), x1, dot[n]);
     });
     for (index_t n = 0; n < Rows; ++n) row_adjoint(1, i + n, lane_sum(dot[n]));
     Batch const one(T(1)), rate = -lanes.rate;
@@ -85,15 +85,15 @@ struct scaling_adjoints : adjoints<Batch> {
         Batch const xr = load_lanes<Batch>(x(r) + j, which);
         Batch const vr = load_lanes<Batch>(v(r - 1) + j, which);
         for (index_t n = 0; n < Rows; ++n)
-          sum[n] = xsimd::fma(Batch(problem.u(r, i + n)), xr,
-                              Batch(xsimd::fma(Batch(y(r, i + n)), vr, sum[n])));
+          sum[n] = multiply_add(Batch(problem.u(r, i + n)), xr,
+                                Batch(multiply_add(Batch(y(r, i + n)), vr, sum[n])));
       }
       Batch const last = load_lanes<Batch>(v(iterations) + j, which);
       for (index_t n = 0; n < Rows; ++n) {
         Batch const kernel = load_lanes<Batch>(&gradient(i + n, j), which);
         Batch const u(problem.u(iterations, i + n)), c = lanes.cost(i + n, j, which);
         Batch const direct = u * last * (one - c * rate);
-        store_lanes(&gradient(i + n, j), Batch(kernel * xsimd::fma(sum[n], rate, direct)), which);
+        store_lanes(&gradient(i + n, j), Batch(kernel * multiply_add(sum[n], rate, direct)), which);
       }
     });
   }
@@ -125,7 +125,7 @@ struct logarithmic_adjoints : adjoints<Batch> {
     Batch dot(T(0));
     for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
       Batch const after = plan(r, i, j, which, load_lanes<Batch>(v(r) + j, which, -infinity<T>));
-      dot = xsimd::fma(after, load_lanes<Batch>(x(r) + j, which), dot);
+      dot = multiply_add(after, load_lanes<Batch>(x(r) + j, which), dot);
     });
     T const own = r == iterations ? alpha(i) : T(0);
     y(r, i) = share_of(T(own - lane_sum(dot)), problem.a(i));
@@ -138,8 +138,8 @@ struct logarithmic_adjoints : adjoints<Batch> {
       for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
         Batch const between =
             plan(r, i, j, which, load_lanes<Batch>(v(r - 1) + j, which, -infinity<T>));
-        store_lanes(out + j, Batch(xsimd::fma(between, weight, load_lanes<Batch>(out + j, which))),
-                    which);
+        store_lanes(out + j,
+                    Batch(multiply_add(between, weight, load_lanes<Batch>(out + j, which))), which);
       });
     }
   }
@@ -156,10 +156,10 @@ struct logarithmic_adjoints : adjoints<Batch> {
               plan(r, i, j, which, load_lanes<Batch>(v(r) + j, which, -infinity<T>));
           Batch const between =
               plan(r, i, j, which, load_lanes<Batch>(v(r - 1) + j, which, -infinity<T>));
-          adjoint = xsimd::fnma(after, load_lanes<Batch>(x(r) + j, which), adjoint);
-          adjoint = xsimd::fnma(between, Batch(y(r, i)), adjoint);
+          adjoint = multiply_add(Batch(-after), load_lanes<Batch>(x(r) + j, which), adjoint);
+          adjoint = multiply_add(Batch(-between), Batch(y(r, i)), adjoint);
         }
-        store_lanes(&gradient(i, j), Batch(xsimd::fma(adjoint, lanes.rate, moved)), which);
+        store_lanes(&gradient(i, j), Batch(multiply_add(adjoint, lanes.rate, moved)), which);
       });
     }
   }

@@ -25,7 +25,7 @@ struct problem_lanes {
   }
   /// -C / epsilon + other: an exponent of the log domain.
   Batch exponent(index_t i, index_t j, auto which, Batch const& other) const {
-    return xsimd::fma(cost(i, j, which), rate, other);
+    return multiply_add(cost(i, j, which), rate, other);
   }
   /// 0 outside the row.
   Batch column_marginal(index_t j, auto which) const {
@@ -61,13 +61,13 @@ void sweep(matrix_view<T const, host_memory> kernel, index_t begin, index_t end,
     for_lanes<Batch>(kernel.cols, [&](index_t j, auto which) {
       Batch const x = load_lanes<Batch>(in + j, which);
       for (index_t r = 0; r < Rows; ++r)
-        dot[r] = xsimd::fma(load_lanes<Batch>(&kernel(i + r, j), which), x, dot[r]);
+        dot[r] = multiply_add(load_lanes<Batch>(&kernel(i + r, j), which), x, dot[r]);
     });
     for (index_t r = 0; r < Rows; ++r) weight[r] = Batch(T(weigh(i + r, lane_sum(dot[r]))));
     for_lanes<Batch>(kernel.cols, [&](index_t j, auto which) {
       Batch sum = load_lanes<Batch>(out + j, which);
       for (index_t r = 0; r < Rows; ++r)
-        sum = xsimd::fma(weight[r], load_lanes<Batch>(&kernel(i + r, j), which), sum);
+        sum = multiply_add(weight[r], load_lanes<Batch>(&kernel(i + r, j), which), sum);
       store_lanes(out + j, sum, which);
     });
   });

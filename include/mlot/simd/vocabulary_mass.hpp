@@ -119,11 +119,11 @@ struct mass_pass {
             share[c] = Batch(T(1) / p.at[c].partition(i));
             kept &= mass[c] == nullptr || keep[c] != nullptr;
           }
-          // fma by name: left to itself, a compiler may fuse in the body of a row and not at its
-          // end.
+          // multiply_add by name: left to itself, a compiler may fuse in the body of a row and not
+          // at its end.
           auto const add_to = [&](int c, index_t v, auto which, Batch const& e) {
             Batch const before = load_lanes<Batch>(mass[c] + v, which);
-            store_lanes(mass[c] + v, Batch(xsimd::fma(e, share[c], before)), which);
+            store_lanes(mass[c] + v, Batch(multiply_add(e, share[c], before)), which);
           };
           index_t const from_memory = kept ? std::min(end, kept_columns) - begin : 0;
           for (int c = 0; c < N; ++c)
