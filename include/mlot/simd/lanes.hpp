@@ -19,9 +19,9 @@ using lanes_of = xsimd::batch<T, Arch>;
 template <class Batch>
 inline Batch multiply_add(Batch const& x, Batch const& y, Batch const& z) {
 #ifdef __AVX512F__
-  if constexpr (std::same_as<typename Batch::register_type, __m512>)
+  if constexpr (sizeof(Batch) == 64 && std::same_as<typename Batch::value_type, float>)
     return _mm512_fmadd_ps(x, y, z);
-  else if constexpr (std::same_as<typename Batch::register_type, __m512d>)
+  else if constexpr (sizeof(Batch) == 64)
     return _mm512_fmadd_pd(x, y, z);
   else
 #endif
