@@ -24,7 +24,7 @@ template <class Element>
 std::vector<double> elements(std::string const& bytes, std::size_t first) {
   static_assert(std::endian::native == std::endian::little);
   std::vector<Element> raw((bytes.size() - first) / sizeof(Element));
-  std::memcpy(raw.data(), bytes.data() + first, raw.size() * sizeof(Element));
+  if (!raw.empty()) std::memcpy(raw.data(), bytes.data() + first, raw.size() * sizeof(Element));
   return {raw.begin(), raw.end()};
 }
 template <>

@@ -4,14 +4,11 @@
 #include "mlot/core/pipeline.hpp"
 #include "mlot/loss/multi_level_options.hpp"
 #include "mlot/loss/ranked_model.hpp"
+#include "mlot/loss/transport_term.hpp"
 #include "mlot/primitive/aligned_terms.hpp"
 #include "mlot/primitive/cross_entropy.hpp"
 #include "mlot/primitive/logit_gradient.hpp"
-#include "mlot/primitive/pairwise_cost.hpp"
-#include "mlot/primitive/problem_copy.hpp"
 #include "mlot/primitive/sequence_totals.hpp"
-#include "mlot/primitive/sinkhorn.hpp"
-#include "mlot/primitive/table_product.hpp"
 namespace mlot {
 /// MultiLevelOT: cross-entropy and three optimal-transport terms between a teacher and a student
 /// with different tokenizers, for a ragged batch in one call, with the analytic gradient.
@@ -122,67 +119,6 @@ constexpr status multi_level<T, Teacher, Student, Gradient, Memory>::check() con
 }
 
 namespace detail {
-/// Cost, iterations and, for a gradient, the way back: SD into `distance` (B) and
-/// weight dSD / dlog s' into `log_gradient` (student tokens, K). U is the arithmetic in between.
-template <real U, class Device, real T, storage Teacher, storage Student, storage Gradient>
-void transport_steps(
-    pipeline<Device>& steps,
-    multi_level<T, Teacher, Student, Gradient, typename Device::memory> const& loss,
-    ranked_model<Device, T, Teacher> const& teacher,
-    ranked_model<Device, T, Student> const& student,
-    vector_view<T, typename Device::memory> distance, T const& weight,
-    matrix_view<T, typename Device::memory> log_gradient) {
-  using memory = typename Device::memory;
-  auto const& o = loss.options;
-  index_t const rows = loss.teacher_tokens.tokens(), columns = loss.student_tokens.tokens();
-  index_t const longest = loss.student_tokens.longest;
-  auto const new_matrix = [&] { return steps.template matrix<U>(rows, longest); };
-  pairwise_cost<U, memory> const pairwise{.teacher = teacher.template transport_table<U>(steps),
-                                          .student = student.template transport_table<U>(steps),
-                                          .batch = {.row_offset = loss.teacher_tokens.offset,
-                                                    .column_offset = loss.student_tokens.offset,
-                                                    .rows = rows,
-                                                    .columns = columns,
-                                                    .longest_row = longest},
-                                          .cost = new_matrix()};
-  bool const backward = loss.gradient.data != nullptr;
-  bool const unrolls = backward && o.derivative == sinkhorn_derivative::unrolled;
-  index_t const kept = unrolls ? o.iterations : 1;
-  sinkhorn<U, memory> const transport{
-      .batch = pairwise.batch,
-      .cost = pairwise.cost,
-      .epsilon = U(o.epsilon),
-      .iterations = o.iterations,
-      .domain = o.domain,
-      .history = {.row_scaling = steps.template matrix<U>(kept, rows),
-                  .column_scaling = steps.template matrix<U>(kept, columns),
-                  .logarithmic = steps.template vector<index_t>(loss.sequences())},
-      .plan = new_matrix(),
-      .distance = steps.template vector<U>(loss.sequences())};
-  steps.step(pairwise);
-  steps.step(transport);
-  auto const column = [](auto v) {
-    return matrix_view<std::remove_pointer_t<decltype(v.data)>, memory>{v.data, v.size, 1,
-                                                                        v.stride};
-  };
-  steps.step(
-      table_product<T, memory, U>{.left = column(transport.distance), .out = column(distance)});
-  if (loss.plan.data != nullptr)
-    steps.step(problem_copy<T, memory, U>{
-        .batch = pairwise.batch, .from = transport.plan, .to = loss.plan});
-  if (!backward) return;
-  if (unrolls)  // in the memory of the plan, which is no longer needed
-    steps.step(sinkhorn_gradient<U, memory>{.of = transport, .cost_gradient = transport.plan});
-  pairwise_cost_gradient<U, memory> const back{
-      .of = pairwise,
-      .upstream = transport.plan,
-      .weight = U(weight),
-      .student_gradient = steps.template matrix<U>(columns, loss.width())};
-  steps.step(back);
-  steps.step(table_product<T, memory, U>{
-      .left = pairwise.student, .right = back.student_gradient, .out = log_gradient});
-}
-
 template <class Device, real T, storage Teacher, storage Student, storage Gradient>
 void list_steps(pipeline<Device>& steps,
                 multi_level<T, Teacher, Student, Gradient, typename Device::memory> const& loss) {
@@ -258,8 +194,20 @@ void list_steps(pipeline<Device>& steps,
   };
   auto const transport_gradient = student_table();
   auto const transport = [&]<real U>(std::type_identity<U>) {
-    transport_steps<U>(steps, loss, teacher, student, terms.column(multi_level_term::sinkhorn),
-                       T(distillation * o.gamma), transport_gradient);
+    transport_term<U, Device, T>{.options = o,
+                                 .batch = {.row_offset = loss.teacher_tokens.offset,
+                                           .column_offset = loss.student_tokens.offset,
+                                           .rows = loss.teacher_tokens.tokens(),
+                                           .columns = loss.student_tokens.tokens(),
+                                           .longest_row = loss.student_tokens.longest},
+                                 .teacher = teacher.template transport_table<U>(steps),
+                                 .student = student.template transport_table<U>(steps),
+                                 .distance = terms.column(multi_level_term::sinkhorn),
+                                 .plan = loss.plan,
+                                 .backward = backward,
+                                 .weight = T(distillation * o.gamma),
+                                 .log_gradient = transport_gradient}
+        .list(steps);
   };
   // Costs of probability rows reach 2. Where exp(-2 / epsilon) leaves the range of scalings in T,
   // float would also lose the plan to the rounding of cost / epsilon: the wider type does neither.
