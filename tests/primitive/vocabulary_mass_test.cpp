@@ -175,6 +175,25 @@ TEMPLATE_LIST_TEST_CASE("logits far from zero, peaked or masked lose no accuracy
   }
 }
 
+TEMPLATE_LIST_TEST_CASE(
+    "logits far above a row's beginning, or after a masked one, are as accurate",
+    "[vocabulary_mass]", every_storage) {
+  using T = typename TestType::scalar;
+  using S = typename TestType::storage;
+  for (double const above : {25.0, 70.0, 200.0, 3000.0}) {
+    batch<T, S> all(kit::tokens({2, 3}), 5000);
+    all.draw(17, 3, 0);
+    for (index_t i = 0; i < all.tokens.count(); ++i)
+      for (index_t v = 0; v < 1000 + 900 * i; ++v) {
+        auto& z = all.logits(all.tokens.row[std::size_t(i)], v);
+        z = i % 2 == 0 ? store_as<S>(T(load_as<T>(z) - T(above))) : store_as<S>(-infinity<T>);
+      }
+    errors largest;
+    compare<typename TestType::device>(all, largest);
+    check<T>(largest);
+  }
+}
+
 TEMPLATE_LIST_TEST_CASE("temperatures of any ratio are independent of each other",
                         "[vocabulary_mass]", every_storage) {
   using T = typename TestType::scalar;

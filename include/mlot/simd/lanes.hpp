@@ -39,6 +39,10 @@ typename Batch::value_type fold_lanes(Batch const& x, Fold fold) {
   return lane[0];
 }
 template <class Batch>
+typename Batch::value_type first_lane(Batch const& x) {
+  return fold_lanes(x, [](auto a, auto) { return a; });
+}
+template <class Batch>
 typename Batch::value_type lane_sum(Batch const& x) {
   return fold_lanes(x, [](auto a, auto b) { return a + b; });
 }

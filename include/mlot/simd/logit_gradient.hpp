@@ -9,9 +9,9 @@
 #include "mlot/simd/lanes.hpp"
 #include "mlot/simd/parallel.hpp"
 #include "mlot/simd/streaming_store.hpp"
-/// A row is made block by block in the first-level cache: the dense part, then the sparse entries
-/// that fall into the block, then it leaves, past the caches where the gradient is too large for
-/// them anyway.
+/// A row is read once and written once, vector by vector, past the caches where the gradient is too
+/// large for them anyway: reading and writing then overlap all the time. The few vectors that
+/// sparse entries fall into stop on the way for them.
 namespace mlot::on {
 /// The order of each sequence's columns by id: with it, a row's sparse entries come block by block.
 template <real T, storage S, storage G>
@@ -36,80 +36,89 @@ struct columns_by_id {
 
 template <class Batch, class T, storage S, storage G>
 struct gradient_row {
-  static constexpr index_t block_size = 1024;
+  static constexpr index_t width = Batch::size, ahead = 1024;
+  static constexpr std::size_t bytes = width * sizeof(G);  ///< of a vector of the gradient
   logit_gradient<T, S, G, host_memory> const& p;
   columns_by_id<T, S, G> const& order;
   bool streams;
-  index_t b, i, r = p.tokens.row(i);
-  bool labelled = p.labels.counts(r) && !label_is_masked(p, r);
+  index_t b, i, r = p.tokens.row(i), vocabulary = p.logits.cols;
+  index_t label = p.labels.counts(r) && !label_is_masked(p, r) ? p.labels.label(r) : vocabulary;
   index_t next[2] = {};  ///< of each order, the first entry not yet added
 
-  void dense_block(dense_part<T> const& dense, index_t begin, index_t size, T* block) const {
-    T const top = p.maximum(i);
-    if (dense.count == 0 || top == -infinity<T>) {
-      std::fill_n(block, size, T(0));
-      return;
-    }
-    Batch const tops(top);
-    Batch const coefficient[3] = {Batch(dense.coefficient[0]), Batch(dense.coefficient[1]),
-                                  Batch(dense.coefficient[2])};
-    S const* const logits = &p.logits(r, begin);
-    with_exponentials<Batch>(
-        dense.inverse_temperature, dense.count,
-        [&]<int N>(std::integral_constant<int, N>, auto powers) {
-          for_lanes<Batch>(size, [&](index_t v, auto which) {
-            Batch e[N];
-            __builtin_prefetch(logits + v + block_size);  // the next block, while this one computes
-            powers(Batch(load_lanes<Batch>(logits + v, which, -infinity<T>) - tops), e);
-            Batch sum = coefficient[0] * e[0];
-            for (int c = 1; c < N; ++c) sum = multiply_add(coefficient[c], e[c], sum);
-            store_lanes(block + v, sum, which);
-          });
-        });
+  index_t next_id(int c) const {
+    return next[c] < p.columns[c].ids.cols ? p.columns[c].ids(b, order.place[c](b, next[c]))
+                                           : vocabulary;
   }
-
-  void add_sparse_entries(index_t begin, index_t end, T* block) {
+  /// The first column from v on that a sparse entry falls into.
+  index_t next_sparse(index_t v) const {
+    index_t first = v <= label ? label : vocabulary;
+    for (int c = 0; c < p.column_gradients; ++c) first = std::min(first, next_id(c));
+    return first;
+  }
+  void add_sparse_entries(index_t begin, index_t end, T* lanes) {
     for (int c = 0; c < p.column_gradients; ++c) {
-      column_gradient<T, host_memory> const& from = p.columns[c];
-      T const tau = from.temperature(i);
-      for (; next[c] < from.ids.cols; ++next[c]) {
-        index_t const l = order.place[c](b, next[c]), v = from.ids(b, l);
-        if (v >= end) break;
-        if (v >= 0) block[v - begin] += from.at(i, l) / tau;
-      }
+      T const tau = p.columns[c].temperature(i);
+      for (index_t id; (id = next_id(c)) < end; ++next[c])
+        lanes[id - begin] += p.columns[c].at(i, order.place[c](b, next[c])) / tau;
     }
-    if (labelled && p.labels.label(r) >= begin && p.labels.label(r) < end)
-      block[p.labels.label(r) - begin] -= p.cross_entropy_weight;
+    if (begin <= label && label < end) lanes[label - begin] -= p.cross_entropy_weight;
   }
 
-  void write_block(T const* block, index_t size, G* out) const {
-    alignas(64) G stored[block_size];
-    bool const lines = streams && std::size_t(size) * sizeof(G) % streamed_bytes == 0 &&
-                       reinterpret_cast<std::uintptr_t>(out) % streamed_bytes == 0;
-    if (std::same_as<G, T> && lines)
-      return stream(out, block, std::size_t(size) * sizeof(G) / streamed_bytes);
-    G* const to = lines ? stored : out;
-    for_lanes<Batch>(size, [&](index_t v, auto which) {
-      store_lanes(to + v, load_lanes<Batch>(block + v, which), which);
-    });
-    if (lines) stream(out, stored, std::size_t(size) * sizeof(G) / streamed_bytes);
+  /// Writes the row, where dense(v, which) makes the lanes at column v of its dense part.
+  template <class Dense>
+  void write_row(Dense dense) {
+    G* const out = &p.gradient(r, 0);
+    auto const past = reinterpret_cast<std::uintptr_t>(out) % bytes;
+    index_t const unaligned = streams ? index_t((bytes - past) % bytes / sizeof(G)) : 0;
+    for (index_t v = 0; v < vocabulary;) {
+      if (v >= unaligned) {
+        index_t const end = v + (next_sparse(v) - v) / width * width;
+        if (streams)
+          for (; v < end; v += width) {
+            alignas(64) G lane[width];
+            store_lanes(lane, dense(v, all_lanes{}), all_lanes{});
+            stream<bytes>(out + v, lane);
+          }
+        else
+          for (; v < end; v += width) store_lanes(out + v, dense(v, all_lanes{}), all_lanes{});
+      }
+      index_t const size = std::min(v < unaligned ? unaligned : width, vocabulary - v);
+      auto const write_some = [&](auto which) {
+        alignas(64) T lane[width];
+        dense(v, which).store_aligned(lane);
+        add_sparse_entries(v, v + size, lane);
+        store_lanes(out + v, Batch::load_aligned(lane), which);
+      };
+      size == width ? write_some(all_lanes{}) : write_some(first_lanes{size});
+      v += size;
+    }
   }
 
   void write() {
     if (r < 0) return;
     dense_part<T> const dense = dense_part_of(p, i);
-    alignas(64) T block[block_size];
-    // The first block ends where the gradient's next cache line begins, if it does not begin there.
-    auto const past = reinterpret_cast<std::uintptr_t>(&p.gradient(r, 0)) % streamed_bytes;
-    index_t const rest = index_t((streamed_bytes - past) % streamed_bytes / sizeof(G));
-    index_t const vocabulary = p.logits.cols, lines = streamed_bytes / sizeof(G);
-    for (index_t begin = 0, end; begin < vocabulary; begin = end) {
-      end = std::min(begin + (begin == 0 && rest > 0 ? rest : block_size), vocabulary);
-      if (index_t const over = (end - begin) % lines; begin + lines <= end && over > 0) end -= over;
-      dense_block(dense, begin, end - begin, block);
-      add_sparse_entries(begin, end, block);
-      write_block(block, end - begin, &p.gradient(r, begin));
+    if (dense.count == 0) {
+      std::fill_n(&p.gradient(r, 0), vocabulary, store_as<G>(T(0)));
+      return;
     }
+    for (int c = 0; c < p.column_gradients; ++c)
+      while (next_id(c) < 0) ++next[c];
+    S const* const z = &p.logits(r, 0);
+    Batch const top(p.maximum(i) > -infinity<T> ? p.maximum(i) : T(0));
+    with_exponentials<Batch>(
+        dense.inverse_temperature, dense.count,
+        [&]<int N>(std::integral_constant<int, N>, auto powers) {
+          Batch const c0(dense.coefficient[0]), c1(dense.coefficient[1]), c2(dense.coefficient[2]);
+          write_row([=](index_t v, auto which) {
+            Batch e[N];
+            __builtin_prefetch(z + v + ahead);
+            powers(Batch(load_lanes<Batch>(z + v, which, -infinity<T>) - top), e);
+            Batch sum = c0 * e[0];
+            if constexpr (N > 1) sum = multiply_add(c1, e[1], sum);
+            if constexpr (N > 2) sum = multiply_add(c2, e[2], sum);
+            return sum;
+          });
+        });
   }
 };
 
@@ -131,7 +140,8 @@ status run(simd<Arch>, logit_gradient<T, S, G, host_memory> const& p,
   bool const in_place = static_cast<void const*>(p.gradient.data) == p.logits.data;
   bool const streams =
       !in_place && std::size_t(tokens * vocabulary) * sizeof(G) >= least_streamed_output;
-  index_t const chunk = std::max<index_t>(1, (1 << 14) / std::max<index_t>(vocabulary, 1));
+  // Rows in a run, since each asks for the beginning of the next; several runs a thread.
+  index_t const chunk = std::max<index_t>(1, tokens / (8 * max_threads()));
   parallel_for((tokens + chunk - 1) / chunk, 1, tokens * vocabulary, [&](index_t part) {
     index_t b = segment_of(p.tokens.offset, part * chunk);
     for (index_t i = part * chunk; i < std::min((part + 1) * chunk, tokens); ++i) {

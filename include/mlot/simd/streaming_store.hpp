@@ -5,8 +5,6 @@
 #  include <immintrin.h>
 #endif
 namespace mlot::on {
-/// Bytes that go past the caches in one store: a cache line.
-inline constexpr std::size_t streamed_bytes = 64;
 /// An output at least this large leaves no cache with anything that its reader would find. Tests
 /// set it low: everywhere in a program, or nowhere.
 #ifdef MLOT_LEAST_STREAMED_OUTPUT
@@ -15,26 +13,33 @@ inline constexpr std::size_t least_streamed_output = MLOT_LEAST_STREAMED_OUTPUT;
 inline constexpr std::size_t least_streamed_output = std::size_t(1) << 25;
 #endif
 
-/// Copies `lines` lines to `to`, aligned to a line, without reading what is there. Plain stores on
-/// instruction sets that have no streaming ones. Visible to other threads after finish_streaming().
-inline void stream(void* to, void const* from, std::size_t lines) {
-  auto* const out = static_cast<std::byte*>(to);
-  auto const* const in = static_cast<std::byte const*>(from);
-  for (std::size_t at = 0; at < lines * streamed_bytes; at += streamed_bytes) {
+/// Stores 8, 16, 32 or 64 bytes, at an address that their number divides, past the caches and
+/// without reading what is there. A plain store on instruction sets that have no such one. Visible
+/// to other threads after finish_streaming().
+template <std::size_t Bytes>
+inline void stream(void* to, void const* from) {
 #if defined(__AVX512F__)
-    _mm512_stream_si512(reinterpret_cast<__m512i*>(out + at), _mm512_loadu_si512(in + at));
-#elif defined(__AVX__)
-    for (std::size_t part = at; part < at + streamed_bytes; part += 32)
-      _mm256_stream_si256(reinterpret_cast<__m256i*>(out + part),
-                          _mm256_loadu_si256(reinterpret_cast<__m256i const*>(in + part)));
-#elif defined(__SSE2__)
-    for (std::size_t part = at; part < at + streamed_bytes; part += 16)
-      _mm_stream_si128(reinterpret_cast<__m128i*>(out + part),
-                       _mm_loadu_si128(reinterpret_cast<__m128i const*>(in + part)));
-#else
-    std::memcpy(out + at, in + at, streamed_bytes);
+  if constexpr (Bytes == 64)
+    return _mm512_stream_si512(static_cast<__m512i*>(to), _mm512_loadu_si512(from));
 #endif
+#if defined(__AVX__)
+  if constexpr (Bytes == 32)
+    return _mm256_stream_si256(static_cast<__m256i*>(to),
+                               _mm256_loadu_si256(static_cast<__m256i const*>(from)));
+#endif
+#if defined(__SSE2__)
+  if constexpr (Bytes == 16)
+    return _mm_stream_si128(static_cast<__m128i*>(to),
+                            _mm_loadu_si128(static_cast<__m128i const*>(from)));
+#endif
+#if defined(__x86_64__)
+  if constexpr (Bytes == 8) {
+    long long bits;
+    std::memcpy(&bits, from, sizeof bits);
+    return _mm_stream_si64(static_cast<long long*>(to), bits);
   }
+#endif
+  std::memcpy(to, from, Bytes);
 }
 inline void finish_streaming() {
 #if defined(__SSE2__)

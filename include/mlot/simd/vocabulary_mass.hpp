@@ -6,27 +6,30 @@
 #include "mlot/simd/exponentials.hpp"
 #include "mlot/simd/lanes.hpp"
 #include "mlot/simd/parallel.hpp"
-/// A row comes from memory once, block by block: the block's maximum, then the exponentials below
-/// it are summed while the next block is asked for. Then, over the row's sum, the exponentials are
-/// added to the mass while the row is in the caches: those of the first columns were kept, the
-/// others are made again. Every lane has a maximum of its own, so that no block ends with a fold.
+/// A row comes from memory once: its exponentials are summed below a reference that its first
+/// columns give, while what comes next is asked for, and its maximum is found on the way. Then,
+/// over the sum, the exponentials are added to the mass while the row is in the caches: those of
+/// the first columns were kept, the others are made again. One reference for the whole row: equal
+/// logits have equal probabilities, bit by bit.
 /// A sequence's tokens are summed in two halves, each token by token, then added. That leaves two
 /// ways to share the work, with the same bits: a thread takes a half; or, with many more threads
 /// than halves, first rows, then columns.
 namespace mlot::on {
 inline constexpr index_t mass_halves = 2;
 inline constexpr index_t kept_columns = index_t(1) << 15;
-inline constexpr index_t most_keepers = 16;  ///< threads that have memory to keep them in
-inline constexpr index_t block_columns = 1024;
-inline constexpr index_t columns_of_a_task = 2 * block_columns;
-static_assert(kept_columns % block_columns == 0);
+inline constexpr index_t most_keepers = 16;     ///< threads that have memory to keep them in
+inline constexpr index_t block_columns = 1024;  ///< summed by themselves, for accuracy
+inline constexpr index_t columns_of_a_task = 2048;
+/// Logits over temperature may lie this far above their row's reference: exp(60) of them can be
+/// added up without overflow.
+inline constexpr float most_above_reference = 60;
 
-/// The second halves' mass vectors, and what threads keep of a row: the exponentials of its first
-/// columns, and its first blocks' maxima in each lane.
+/// The second halves' mass vectors, the exponentials that threads keep of a row, and the rows'
+/// references.
 template <real T>
 struct mass_scratch {
-  static constexpr index_t most_lanes = 64 / sizeof(T);
-  matrix_view<T, host_memory> second[3]{}, kept[3]{}, tops{};
+  matrix_view<T, host_memory> second[3]{}, kept[3]{};
+  vector_view<T, host_memory> reference{};  ///< (tokens)
   template <storage S>
   mass_scratch(vocabulary_mass<T, S, host_memory> const& p, arena<host_memory>& space) {
     index_t const keepers = std::min(mass_halves * p.tokens.sequences(), most_keepers);
@@ -35,7 +38,7 @@ struct mass_scratch {
         second[c] = space.matrix<T>(p.at[c].mass.rows, p.logits.cols);
         kept[c] = space.matrix<T>(keepers, std::min(kept_columns, p.logits.cols));
       }
-    tops = space.matrix<T>(keepers, kept_columns / block_columns * most_lanes);
+    reference = space.vector<T>(p.tokens.tokens());
   }
 };
 
@@ -44,13 +47,6 @@ struct mass_pass {
   vocabulary_mass<T, S, host_memory> const& p;
   mass_scratch<T> const& scratch;
   using masses = T* [3];
-  /// What a thread keeps of a row from `sum` to `add`; nothing where there are no columns.
-  struct kept_row {
-    index_t columns = 0;
-    T *exponentials[3] = {}, *tops = nullptr;
-    T* top(index_t begin) const { return tops + begin / block_columns * index_t(Batch::size); }
-  };
-
   index_t half_begin(index_t b, index_t half) const {
     return p.tokens.offset(b) + half * p.tokens.count(b) / mass_halves;
   }
@@ -69,117 +65,127 @@ struct mass_pass {
     for (int c = 0; c < p.temperatures; ++c) inverse[c] = T(1) / p.at[c].temperature(i);
   }
 
-  /// The largest logits of a block in each lane.
-  static Batch lanes_top(S const* z, index_t size) {
-    Batch top(-infinity<T>);
-    for_lanes<Batch>(size, [&](index_t v, auto which) {
-      top = xsimd::max(top, load_lanes<Batch>(z + v, which, -infinity<T>));
-    });
-    return top;
+  /// The maximum of the first block that has a finite one, or 0.
+  T first_reference(S const* z) const {
+    for (index_t begin = 0; begin < p.logits.cols; begin += block_columns) {
+      Batch top(-infinity<T>);
+      for_lanes<Batch>(std::min(block_columns, p.logits.cols - begin), [&](index_t v, auto which) {
+        top = xsimd::max(top, load_lanes<Batch>(z + begin + v, which, -infinity<T>));
+      });
+      if (T const first = lane_max(top); first > -infinity<T>) return first;
+    }
+    return T(0);
   }
-  /// What to subtract from logits that are `top` at most.
-  static Batch finite(Batch const& top) {
-    return xsimd::select(top > Batch(-infinity<T>), top, Batch(T(0)));
-  }
-  index_t block_end(index_t begin) const { return std::min(begin + block_columns, p.logits.cols); }
 
-  /// Token i's maximum and partitions. Keeps the exponentials of the first columns where `keep`
-  /// has memory, and asks for the row of token i + 1 when its own ends. False where the row cannot
-  /// be used: a NaN among its logits made a partition NaN.
-  bool sum(index_t i, kept_row const& keep) const {
+  /// A row's maximum, and the sums of its exponentials below a reference.
+  template <int N>
+  struct row_sums {
+    Batch most = Batch(-infinity<T>), total[N];
+  };
+  /// Keeps the exponentials of the first columns where `keep` has memory, and asks for row `next`
+  /// when this one ends.
+  template <int N, class Powers>
+  row_sums<N> sum_below(T reference, Powers powers, S const* z, S const* next,
+                        masses const& keep) const {
+    row_sums<N> row;
+    Batch const below(reference);
+    for (auto& x : row.total) x = Batch(T(0));
+    for (index_t begin = 0, end; begin < p.logits.cols; begin = end) {
+      end = std::min(begin + block_columns, p.logits.cols);
+      Batch most = row.most, partial[N];
+      for (auto& x : partial) x = Batch(T(0));
+      T* to[N] = {};
+      if (begin < kept_columns)
+        for (int c = 0; c < N; ++c) to[c] = keep[c] == nullptr ? nullptr : keep[c] + begin;
+      S const* const block = z + begin;
+      S const* const ahead = end < p.logits.cols ? z + end : next;
+      for_lanes<Batch>(end - begin, [&, powers, block, ahead](index_t v, auto which) {
+        Batch e[N];
+        __builtin_prefetch(ahead + v);
+        Batch const logits = load_lanes<Batch>(block + v, which, -infinity<T>);
+        most = xsimd::max(most, logits);
+        powers(Batch(logits - below), e);
+        for (int c = 0; c < N; ++c) {
+          partial[c] += e[c];
+          if (to[c] != nullptr) store_lanes(to[c] + v, e[c], which);
+        }
+      });
+      row.most = most;
+      for (int c = 0; c < N; ++c) row.total[c] += partial[c];
+    }
+    return row;
+  }
+
+  /// Token i's maximum, reference and partitions. False where the row cannot be used: an infinity
+  /// among its logits, or a NaN, which made a partition NaN.
+  bool sum(index_t i, masses const& keep) const {
     S const *const z = logits(i), *const next = logits(i + 1);
     p.maximum(i) = -infinity<T>;
     for (int c = 0; c < p.temperatures; ++c) p.at[c].partition(i) = T(0);
     if (z == nullptr) return true;
     T inverse[3] = {1, 1, 1};
     inverse_temperatures(i, inverse);
+    T const steepest = *std::max_element(inverse, inverse + p.temperatures);
+    T& reference = scratch.reference(i) = first_reference(z);
     bool usable = true;
     with_exponentials<Batch>(
         inverse, p.temperatures, [&]<int N>(std::integral_constant<int, N>, auto powers) {
-          Batch most(-infinity<T>), total[N];
-          for (auto& x : total) x = Batch(T(0));
-          for (index_t begin = 0, end; begin < p.logits.cols; begin = end) {
-            end = block_end(begin);
-            Batch const top = lanes_top(z + begin, end - begin), below = finite(top);
-            T* to[N] = {};
-            if (begin < keep.columns) {
-              std::copy_n(keep.exponentials, N, to);
-              top.store_unaligned(keep.top(begin));
-            }
-            Batch partial[N];
-            for (auto& x : partial) x = Batch(T(0));
-            S const* const block = z + begin;
-            S const* const ahead = end < p.logits.cols ? z + end : next != nullptr ? next : z;
-            for_lanes<Batch>(end - begin, [&, powers, block, ahead](index_t v, auto which) {
-              Batch e[N];
-              __builtin_prefetch(ahead + v);
-              powers(Batch(load_lanes<Batch>(block + v, which, -infinity<T>) - below), e);
-              for (int c = 0; c < N; ++c) {
-                partial[c] += e[c];
-                if (to[c] != nullptr) store_lanes(to[c] + begin + v, e[c], which);
-              }
-            });
-            Batch const sooner = most;
-            most = xsimd::max(most, top);
-            Batch of_total[N], of_block[N];
-            powers(Batch(sooner - finite(most)), of_total);
-            powers(Batch(top - finite(most)), of_block);
-            for (int c = 0; c < N; ++c)
-              total[c] = multiply_add(partial[c], of_block[c], Batch(total[c] * of_total[c]));
-          }
-          T const maximum = p.maximum(i) = lane_max(most);
+          row_sums<N> row = sum_below<N>(reference, powers, z, next != nullptr ? next : z, keep);
+          T const maximum = p.maximum(i) = lane_max(row.most);
           usable = maximum < infinity<T>;
-          Batch of_row[N];
-          powers(Batch(most - Batch(maximum > -infinity<T> ? maximum : T(0))), of_row);
+          if (usable && (maximum - reference) * steepest > T(most_above_reference)) {
+            reference = maximum;
+            row = sum_below<N>(reference, powers, z, z, keep);
+          }
+          Batch to_maximum[N];
+          powers(Batch(maximum > -infinity<T> ? reference - maximum : T(0)), to_maximum);
           for (int c = 0; c < N; ++c) {
-            T const all = p.at[c].partition(i) = lane_sum(Batch(total[c] * of_row[c]));
+            T const all = lane_sum(row.total[c]) * first_lane(to_maximum[c]);
+            p.at[c].partition(i) = all;
             usable &= all < infinity<T>;
           }
         });
     return usable;
   }
 
-  /// Adds token i's probabilities in columns begin to end, whole blocks, to `mass`, which begins
-  /// there. Every exponential has the bits that `sum` gave it.
-  void add(index_t i, index_t begin, index_t end, masses const& mass, kept_row const& keep) const {
+  /// Adds token i's probabilities in columns begin to end to `mass`, which begins there. Every
+  /// exponential has the bits that `sum` gave it.
+  void add(index_t i, index_t begin, index_t end, masses const& mass, masses const& keep) const {
     if (logits(i) == nullptr || p.maximum(i) == -infinity<T>) return;
+    S const* const z = logits(i) + begin;
     T inverse[3] = {1, 1, 1};
     inverse_temperatures(i, inverse);
     with_exponentials<Batch>(
         inverse, p.temperatures, [&]<int N>(std::integral_constant<int, N>, auto powers) {
-          for (index_t from = begin; from < end; from += block_columns) {
-            index_t const size = block_end(from) - from;
-            S const* const z = logits(i) + from;
-            bool const kept = from < keep.columns;
-            Batch const top = kept ? Batch::load_unaligned(keep.top(from)) : lanes_top(z, size);
-            Batch share[N];
-            powers(Batch(top - Batch(p.maximum(i))), share);
-            T* to[N];
-            for (int c = 0; c < N; ++c) {
-              share[c] *= Batch(T(1) / p.at[c].partition(i));
-              to[c] = mass[c] == nullptr ? nullptr : mass[c] + from - begin;
-            }
-            // multiply_add by name: left to itself, a compiler may fuse in the body of a row and
-            // not at its end.
-            auto const add_to = [](T* sum, auto which, Batch const& e, Batch const& times) {
-              store_lanes(sum, Batch(multiply_add(e, times, load_lanes<Batch>(sum, which))), which);
-            };
-            if (kept) {
-              for (int c = 0; c < N; ++c)
-                if (to[c] != nullptr)
-                  for_lanes<Batch>(size, [=, sum = to[c], e = keep.exponentials[c] + from,
-                                          times = share[c]](index_t v, auto which) {
-                    add_to(sum + v, which, load_lanes<Batch>(e + v, which), times);
-                  });
-            } else {
-              for_lanes<Batch>(size, [=, below = finite(top)](index_t v, auto which) {
-                Batch e[N];
-                powers(Batch(load_lanes<Batch>(z + v, which, -infinity<T>) - below), e);
-                for (int c = 0; c < N; ++c)
-                  if (to[c] != nullptr) add_to(to[c] + v, which, e[c], share[c]);
-              });
-            }
+          Batch const below(scratch.reference(i));
+          Batch share[N];
+          powers(Batch(below - Batch(p.maximum(i))), share);
+          T* to[N];
+          bool kept = true;
+          for (int c = 0; c < N; ++c) {
+            share[c] /= Batch(p.at[c].partition(i));
+            to[c] = mass[c];
+            kept &= mass[c] == nullptr || keep[c] != nullptr;
           }
+          // multiply_add by name: left to itself, a compiler may fuse in the body of a row and not
+          // at its end.
+          auto const add_to = [](T* sum, auto which, Batch const& e, Batch const& times) {
+            store_lanes(sum, Batch(multiply_add(e, times, load_lanes<Batch>(sum, which))), which);
+          };
+          index_t const from_memory = kept ? std::min(end, kept_columns) - begin : 0;
+          for (int c = 0; c < N; ++c)
+            if (to[c] != nullptr)
+              for_lanes<Batch>(from_memory, [add_to, sum = to[c], e = keep[c], times = share[c]](
+                                                index_t v, auto which) {
+                add_to(sum + v, which, load_lanes<Batch>(e + v, which), times);
+              });
+          for_lanes<Batch>(end - begin - from_memory, [=](index_t at, auto which) {
+            index_t const v = from_memory + at;
+            Batch e[N];
+            powers(Batch(load_lanes<Batch>(z + v, which, -infinity<T>) - below), e);
+            for (int c = 0; c < N; ++c)
+              if (to[c] != nullptr) add_to(to[c] + v, which, e[c], share[c]);
+          });
         });
   }
 
@@ -196,16 +202,12 @@ struct mass_pass {
   /// One half of a sequence. Answers the first token whose row cannot be used, or how many tokens
   /// there are.
   index_t run_half(index_t b, index_t half) const {
-    masses mass{};
+    masses mass{}, keep{};
     masses_of(b, half, 0, mass);
     clear(mass, p.logits.cols);
-    kept_row keep;
-    if (this_thread() < scratch.tops.rows) {
-      keep.columns = std::min(kept_columns, p.logits.cols);
-      keep.tops = &scratch.tops(this_thread(), 0);
-      for (int c = 0; c < p.temperatures; ++c)
-        if (mass[c] != nullptr) keep.exponentials[c] = &scratch.kept[c](this_thread(), 0);
-    }
+    for (int c = 0; c < p.temperatures; ++c)
+      if (mass[c] != nullptr && this_thread() < scratch.kept[c].rows)
+        keep[c] = &scratch.kept[c](this_thread(), 0);
     for (index_t i = half_begin(b, half); i < half_begin(b, half + 1); ++i) {
       if (!sum(i, keep)) return i;
       add(i, 0, p.logits.cols, mass, keep);
