@@ -6,6 +6,7 @@ from typing import Callable
 # The work of each row: the peer's, against mlot's where that is not the same.
 ROWS = {
     "loss": "the whole loss, forward and backward",
+    "authors-code": "what the authors' code computes, and cross-entropy, against the whole loss",
     "cross-entropy": "cross-entropy alone, forward and backward, against the whole loss",
     "softmax": "softmax of the teacher, against its column sums over each sequence",
     "sinkhorn-gradient": "Sinkhorn distance with its L1 cost, forward and backward",

@@ -9,6 +9,7 @@ AUTOMATIC, SCALING, LOGARITHMIC = range(3)  # mlot::sinkhorn_domain
 
 _ARGUMENTS = {
     "mlot_multi_level": [c_int64] * 4 + [c_void_p] * 7,
+    "mlot_reference_code": [c_int64] * 4 + [c_void_p] * 6,
     "mlot_vocabulary_mass": [c_int64] * 3 + [c_void_p] * 4,
     "mlot_transport": [c_int64] * 2 + [c_void_p] * 2 + [c_float, c_int64] + [c_void_p] * 2,
     "mlot_sinkhorn_float": [c_int64, c_void_p, c_float, c_int64, c_int] + [c_void_p] * 2,
@@ -60,6 +61,16 @@ def multi_level(teacher, student, labels):
     return Call(
         "mlot_multi_level", sequences, length, teacher.shape[2], n, teacher, student,
         *_token_rows(sequences, length), numpy.ascontiguousarray(labels, dtype=numpy.int64),
+        terms=numpy.empty(5, dtype=numpy.float32), gradient=numpy.empty_like(student),
+    )  # fmt: skip
+
+
+def reference_code(teacher, student):
+    """What the authors' code computes, every token an answer. Outputs: terms (5), gradient."""
+    sequences, length, n = student.shape
+    return Call(
+        "mlot_reference_code", sequences, length, teacher.shape[2], n, teacher, student,
+        *_token_rows(sequences, length),
         terms=numpy.empty(5, dtype=numpy.float32), gradient=numpy.empty_like(student),
     )  # fmt: skip
 

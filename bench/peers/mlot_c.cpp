@@ -102,6 +102,23 @@ MLOT_C mlot_multi_level(index_t sequences, index_t length, index_t m, index_t n,
   });
 }
 
+/// What the authors' code computes, every token an answer: terms (5), gradient (rows, n).
+MLOT_C mlot_reference_code(index_t sequences, index_t length, index_t m, index_t n,
+                           float const* teacher, float const* student, index_t const* offsets,
+                           index_t const* rows, float* terms, float* gradient, void* scratch,
+                           std::size_t* bytes) {
+  index_t const count = sequences * length;
+  auto const tokens = equal_sequences(sequences, length, offsets, rows);
+  return count_or_run(scratch, bytes, [&](auto& steps) {
+    steps.step(reference_code<float>{.teacher_logits = dense(teacher, count, m),
+                                     .student_logits = dense(student, count, n),
+                                     .teacher_windows = tokens,
+                                     .student_windows = tokens,
+                                     .terms = {terms, multi_level_term::count},
+                                     .gradient = dense(gradient, count, n)});
+  });
+}
+
 /// Column sums of softmax(logits) over each sequence: mass (sequences, vocabulary).
 MLOT_C mlot_vocabulary_mass(index_t sequences, index_t length, index_t vocabulary,
                             float const* logits, index_t const* offsets, index_t const* rows,

@@ -43,3 +43,21 @@ def multi_level(teacher, student, labels, k, epsilon, iterations, alpha=0.15, be
     entropy = cross_entropy(student, labels)
     total = entropy + alpha * (difference + beta * logarithm + gamma * distance)
     return torch.stack([entropy, difference, logarithm, distance, total])
+
+
+def standardised(logits):
+    return logits / (logits.std(dim=-1, keepdim=True) + 1e-4)
+
+
+def in_order_of_mass(probabilities):
+    """The whole vocabulary, by the sums over the batch."""
+    return probabilities[:, :, probabilities.sum(dim=(0, 1)).argsort(descending=True)]
+
+
+def authors_code(teacher, student, k=50, iterations=10):
+    """(4) HAD, SL', SD' and their weighted sum as the authors' code has them, every token an answer."""
+    t, s = (in_order_of_mass(standardised(z).softmax(dim=-1))[:, :, :k] for z in (teacher, student))
+    difference = (t - s).abs().sum(dim=-1).mean()
+    logarithm = -(s.softmax(dim=-1) * t.log_softmax(dim=-1)).sum(dim=-1).mean()
+    distance = 0.001 * sinkhorn_distance((t / 2).softmax(dim=-1), (s / 2).softmax(dim=-1), 0.1, iterations)
+    return torch.stack([difference, logarithm, distance, difference + 0.1 * logarithm + 0.1 * distance])

@@ -12,7 +12,13 @@ NAME = f"torch {torch.__version__}"
 
 def cases(sizes, threads):
     torch.set_num_threads(threads)
-    for row, prepare in (("loss", loss), ("cross-entropy", cross_entropy), ("softmax", softmax)):
+    losses = (
+        ("loss", loss),
+        ("authors-code", authors_code),
+        ("cross-entropy", cross_entropy),
+        ("softmax", softmax),
+    )
+    for row, prepare in losses:
         for shape in sizes.losses:
             yield Case(row, "torch", "B={} T={} m={} n={}".format(*shape), partial(prepare, *shape))
     for length in sizes.tables:
@@ -50,6 +56,24 @@ def loss(*shape):
     given, leaf, targets = map(torch.from_numpy, (teacher, student, labels))
     peer = backward(leaf, lambda: torch_loss.multi_level(given, leaf, targets, COLUMNS, EPSILON, ITERATIONS))
     return Pair(peer, ours, lambda: worst_difference(ours.terms, ours.gradient, peer()), 1e-4, ours.bytes)
+
+
+def authors_code(*shape):
+    """Their terms and cross-entropy by the peer, the paper's whole loss by mlot."""
+    teacher, student, labels = logits_and_labels(*shape)
+    ours = mlot.multi_level(teacher, student, labels)
+    same = mlot.reference_code(teacher, student)
+    given, leaf, targets = map(torch.from_numpy, (teacher, student, labels))
+    terms_alone = backward(leaf, lambda: torch_loss.authors_code(given, leaf))
+    peer = backward(
+        leaf, lambda: torch_loss.cross_entropy(leaf, targets) + torch_loss.authors_code(given, leaf)[-1]
+    )
+
+    def difference():
+        same()
+        return worst_difference(same.terms[1:], same.gradient, terms_alone())
+
+    return Pair(peer, ours, difference, 1e-4, ours.bytes)
 
 
 def cross_entropy(*shape):
