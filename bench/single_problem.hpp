@@ -43,11 +43,13 @@ class single_problem {
   }
 
   /// After forward(). The last half step decides: the columns of the plan sum to 1 after any number
-  /// of iterations.
+  /// of iterations, to the rounding of exponents as large as C / epsilon.
   void require_column_sums() const {
     auto sum = std::vector<double>(std::size_t(columns_[1]));
     for (std::size_t i = 0; i < plan.size(); ++i) sum[i % sum.size()] += double(plan[i]);
-    double const allowed = 100 * double(std::numeric_limits<Number>::epsilon());
+    Number const largest = *std::max_element(cost_.begin(), cost_.end());
+    double const exponent = double(largest / epsilon_);
+    double const allowed = (100 + 4 * exponent) * double(std::numeric_limits<Number>::epsilon());
     for (double const s : sum)
       require(std::fabs(s - 1) <= allowed, "sinkhorn: a column of the plan does not sum to 1");
   }

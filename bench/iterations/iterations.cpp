@@ -15,10 +15,12 @@ namespace bench {
 /// Tokens of either side, written "512" or "512x384".
 struct lengths {
   int teacher = 0, student = 0;
+  lengths() = default;  // no aggregate: CLI11 would make one of a single number, without student
+  lengths(int rows, int columns) : teacher(rows), student(columns) {}
   friend std::istream& operator>>(std::istream& in, lengths& l) {
     in >> l.teacher;
     l.student = l.teacher;
-    if (in.peek() == 'x') in.ignore() >> l.student;
+    if (!in.eof() && in.peek() == 'x') in.ignore() >> l.student;
     if (l.teacher < 2 || l.student < 2) in.setstate(std::ios::failbit);
     return in;
   }

@@ -28,6 +28,19 @@ inline Batch multiply_add(Batch const& x, Batch const& y, Batch const& z) {
     return xsimd::fma(x, y, z);
 }
 
+/// sum + x in the lanes where `which` holds, sum in the others.
+template <class Batch, class Condition>
+inline Batch add_where(Condition const& which, Batch const& sum, Batch const& x) {
+#ifdef __AVX512F__
+  if constexpr (sizeof(Batch) == 64 && std::same_as<typename Batch::value_type, float>)
+    return _mm512_mask_add_ps(sum, which, sum, x);
+  else if constexpr (sizeof(Batch) == 64)
+    return _mm512_mask_add_pd(sum, which, sum, x);
+  else
+#endif
+    return sum + xsimd::select(which, x, Batch(0));
+}
+
 /// Folds the lanes in halves: the same order on every architecture of one width. (xsimd names this
 /// differently from release to release, and gcc 12 warns inside its AVX-512 version.)
 template <class Batch, class Fold>

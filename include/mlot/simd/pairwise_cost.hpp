@@ -68,6 +68,19 @@ status run(simd<Arch>, pairwise_cost<T, host_memory, Ground> const& p,
   return {};
 }
 
+/// sum + upstream slope(t, s).
+template <class Batch, class Ground>
+Batch add_slope(Ground const& ground, Batch const& sum, Batch const& upstream, Batch const& t,
+                Batch const& s) {
+  return multiply_add(upstream, ground.slope(t, s), sum);
+}
+/// Its slope is -1, 0 or 1: two comparisons and two sums, where a sign takes twice as many.
+template <class Batch>
+Batch add_slope(absolute_difference const&, Batch const& sum, Batch const& upstream, Batch const& t,
+                Batch const& s) {
+  return add_where(t > s, add_where(s > t, sum, upstream), Batch(-upstream));
+}
+
 /// One tile of the way back: `width` student tokens of problem b from token j on. Their gradients
 /// stay in `sums` (K, tile) while the upstream matrix is read once, some rows at a time.
 template <class Batch, class T, class Ground>
@@ -90,8 +103,7 @@ struct cost_gradient_tile {
       for (index_t row = i; row < end; ++row) {
         Batch const upstream = load_lanes<Batch>(&p.upstream(row, j + at), which);
         for (index_t c = 0; c < Columns; ++c)
-          sum[c] = multiply_add(upstream, p.of.ground.slope(Batch(p.of.teacher(row, l + c)), s[c]),
-                                sum[c]);
+          sum[c] = add_slope(p.of.ground, sum[c], upstream, Batch(p.of.teacher(row, l + c)), s[c]);
       }
       for (index_t c = 0; c < Columns; ++c) sum[c].store_aligned(sums + (l + c) * most + at);
     });
