@@ -22,26 +22,30 @@ class loss_call {
     require(tokens_.from_offsets(view(ends)));
   }
 
+  /// By rank, or on the columns of the last call by rank.
   template <class Device>
-  void compute_on(Device device) {
+  void compute_on(Device device, mlot::column_matching matching = mlot::column_matching::rank) {
     mlot::multi_level<float> const loss{
         .teacher_logits = view(teacher_, rows_, shape_.teacher_vocabulary),
         .teacher_tokens = tokens_,
         .student_logits = view(student_, rows_, shape_.student_vocabulary),
         .student_tokens = tokens_,
         .labels = {.label = view(labels_)},
-        .options = {.k = shape_.k, .iterations = shape_.iterations},
+        .options = {.k = shape_.k, .iterations = shape_.iterations, .matching = matching},
         .terms = view(terms_),
-        .gradient = view(gradient_, rows_, shape_.student_vocabulary)};
+        .gradient = view(gradient_, rows_, shape_.student_vocabulary),
+        .teacher_columns = view(teacher_columns_, shape_.sequences, shape_.k),
+        .student_columns = view(student_columns_, shape_.sequences, shape_.k)};
     require(compute(device, loss, scratch_.for_call(device, loss)));
   }
-  /// The simd device against the scalar one.
+  /// The simd device against the scalar one, on the same columns: two whose masses differ by less
+  /// than their rounding may rank differently.
   void require_agreement() {
     compute_on(mlot::on::scalar{});
     auto const wanted_terms = terms_, wanted_gradient = gradient_;
     std::fill(terms_.begin(), terms_.end(), 0.f);
     std::fill(gradient_.begin(), gradient_.end(), 0.f);
-    compute_on(mlot::on::simd<>{});
+    compute_on(mlot::on::simd<>{}, mlot::column_matching::given);
     require(relative_difference(terms_, wanted_terms) <= 1e-5 &&
                 relative_difference(gradient_, wanted_gradient) <= 1e-5,
             "multi_level: the simd device disagrees with the scalar one");
@@ -60,6 +64,8 @@ class loss_call {
   array<float> student_ = random_logits<float>(rows_, shape_.student_vocabulary, 3);
   array<float> gradient_ = array<float>(student_.size());
   array<float> terms_ = array<float>(mlot::multi_level_term::count);
+  array<index_t> teacher_columns_ = array<index_t>(shape_.sequences * shape_.k);
+  array<index_t> student_columns_ = array<index_t>(shape_.sequences * shape_.k);
   mlot::owned_token_rows tokens_;
   mlot::scratch_buffer scratch_;
 };
