@@ -16,6 +16,7 @@
 #include "mlot/scalar/problem_copy.hpp"
 #include "mlot/scalar/sequence_totals.hpp"
 #include "mlot/scalar/sinkhorn.hpp"
+#include "mlot/scalar/sinkhorn_gradient.hpp"
 #include "mlot/scalar/table_product.hpp"
 #include "mlot/scalar/table_softmax.hpp"
 #include "mlot/scalar/top_columns.hpp"

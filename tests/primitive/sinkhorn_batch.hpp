@@ -17,10 +17,14 @@ struct sinkhorn_batch {
   kit::problems problems;
   index_t iterations, kept;
   T epsilon = T(0.1);
+  T tolerance = T(0);
   mlot::sinkhorn_domain domain = mlot::sinkhorn_domain::automatic;
+  bool warm = false;  ///< whether the iterations start from `warm_start`
   framed<T> cost, row_marginal, column_marginal, row_scaling, column_scaling, plan, distance,
       gradient;
-  framed<index_t> logarithmic;
+  framed<index_t> logarithmic, done, converged;
+  framed<T> warm_start, row_error, column_error, row_potential, column_potential, regularised, dual,
+      row_marginal_gradient, column_marginal_gradient;
 
   /// `kept`: rows of the history, 0 for all.
   sinkhorn_batch(kit::problems shapes, index_t rounds, index_t rows_kept = 0,
@@ -36,7 +40,18 @@ struct sinkhorn_batch {
         plan(problems.rows(), problems.longest_row + 2, where),
         distance(problems.count()),
         gradient(problems.rows(), problems.longest_row + 1, where),
-        logarithmic(problems.count()) {
+        logarithmic(problems.count()),
+        done(problems.count()),
+        converged(problems.count()),
+        warm_start(problems.columns()),
+        row_error(problems.count()),
+        column_error(problems.count()),
+        row_potential(problems.rows()),
+        column_potential(problems.columns()),
+        regularised(problems.count()),
+        dual(problems.count()),
+        row_marginal_gradient(problems.rows()),
+        column_marginal_gradient(problems.columns()) {
     fill(row_marginal, [](index_t, index_t) { return T(1); });
     fill(column_marginal, [](index_t, index_t) { return T(1); });
     draw_cost(1, 2);
@@ -63,13 +78,27 @@ struct sinkhorn_batch {
             .column_marginal = mlot::host::vector<T const>(column_marginal.vector()),
             .epsilon = epsilon,
             .iterations = iterations,
+            .tolerance = tolerance,
             .domain = domain,
-            .history = {row_scaling.matrix(), column_scaling.matrix(), logarithmic.vector()},
+            .warm_start = warm ? mlot::host::vector<T const>(warm_start.vector())
+                               : mlot::host::vector<T const>(),
+            .history = {row_scaling.matrix(), column_scaling.matrix(), logarithmic.vector(),
+                        done.vector()},
             .plan = plan.matrix(),
-            .distance = distance.vector()};
+            .distance = distance.vector(),
+            .report = {.converged = converged.vector(),
+                       .row_error = row_error.vector(),
+                       .column_error = column_error.vector(),
+                       .row_potential = row_potential.vector(),
+                       .column_potential = column_potential.vector(),
+                       .regularised = regularised.vector(),
+                       .dual = dual.vector()}};
   }
   mlot::sinkhorn_gradient<T, mlot::host_memory> backward() {
-    return {.of = primitive(), .cost_gradient = gradient.matrix()};
+    return {.of = primitive(),
+            .cost_gradient = gradient.matrix(),
+            .row_marginal_gradient = row_marginal_gradient.vector(),
+            .column_marginal_gradient = column_marginal_gradient.vector()};
   }
   template <class Device>
   void forward() {
@@ -77,14 +106,23 @@ struct sinkhorn_batch {
     REQUIRE(problems.exactly_written(plan));
     REQUIRE(distance.exactly_written());
     REQUIRE(logarithmic.exactly_written());
-    REQUIRE(row_scaling.exactly_written());
-    REQUIRE(column_scaling.exactly_written());
+    REQUIRE(done.exactly_written());
+    if (tolerance == T(0)) {
+      REQUIRE(row_scaling.exactly_written());
+      REQUIRE(column_scaling.exactly_written());
+    }
+    for (auto* each : {&row_error, &column_error, &row_potential, &column_potential, &regularised,
+                       &dual})
+      REQUIRE(each->exactly_written());
+    REQUIRE(converged.exactly_written());
   }
   template <class Device>
   void forward_and_back() {
     forward<Device>();
     succeeds<Device>(backward());
     REQUIRE(problems.exactly_written(gradient));
+    REQUIRE(row_marginal_gradient.exactly_written());
+    REQUIRE(column_marginal_gradient.exactly_written());
   }
   bool untouched() const {
     return plan.untouched() && distance.untouched() && logarithmic.untouched() &&

@@ -1,4 +1,4 @@
-#include "mlot/primitive/sinkhorn.hpp"
+#include "mlot/primitive/sinkhorn_gradient.hpp"
 
 #include "primitive/sinkhorn_batch.hpp"
 using namespace mlot;

@@ -7,7 +7,7 @@
 #include "mlot/primitive/logit_gradient.hpp"
 #include "mlot/primitive/pairwise_cost.hpp"
 #include "mlot/primitive/sequence_totals.hpp"
-#include "mlot/primitive/sinkhorn.hpp"
+#include "mlot/primitive/sinkhorn_gradient.hpp"
 #include "mlot/primitive/table_softmax.hpp"
 #include "mlot/primitive/top_columns.hpp"
 #include "mlot/primitive/vocabulary_mass.hpp"

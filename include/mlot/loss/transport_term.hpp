@@ -3,7 +3,7 @@
 #include "mlot/loss/multi_level_options.hpp"
 #include "mlot/primitive/pairwise_cost.hpp"
 #include "mlot/primitive/problem_copy.hpp"
-#include "mlot/primitive/sinkhorn.hpp"
+#include "mlot/primitive/sinkhorn_gradient.hpp"
 #include "mlot/primitive/table_product.hpp"
 namespace mlot {
 namespace detail {

@@ -17,6 +17,30 @@ struct sinkhorn_history {
   /// gradient, H = 1 to keep only the last. Logarithms where `logarithmic` says so.
   matrix_view<T, Memory> row_scaling{}, column_scaling{};
   vector_view<index_t, Memory> logarithmic{};  ///< (B) written: 1 where the log domain was used
+  vector_view<index_t, Memory> iterations{};   ///< (B) written: R, or no memory where R = N
+
+  /// R of problem b, after the iterations.
+  MLOT_HOST_DEVICE index_t done(index_t b, index_t most) const {
+    return iterations.empty() ? most : iterations(b);
+  }
+};
+
+/// What a caller may ask about the result; each is written where it has memory. With a scaled to
+/// sum(b), f' = f - epsilon log a and g' = g - epsilon log b:
+template <real T, class Memory>
+struct sinkhorn_report {
+  vector_view<index_t, Memory> converged{};  ///< (B) 1 where the tolerance was reached
+  vector_view<T, Memory> row_error{};        ///< (B) sum_i |(P 1)_i - a_i| / sum(b)
+  vector_view<T, Memory> column_error{};     ///< (B) sum_j |(P^T 1)_j - b_j| / sum(b): rounding
+  vector_view<T, Memory> row_potential{};    ///< (row tokens) f = epsilon log u^R, -inf: no mass
+  vector_view<T, Memory> column_potential{};  ///< (column tokens) g = epsilon log v^R
+  vector_view<T, Memory> regularised{};       ///< (B) <P, C> + epsilon KL(P | a b^T)
+  vector_view<T, Memory> dual{};  ///< (B) <a, f'> + <b, g'> - epsilon (sum(P) - sum(a) sum(b))
+
+  MLOT_HOST_DEVICE bool asks_for_sums() const {
+    return !(row_error.empty() && column_error.empty() && row_potential.empty() &&
+             column_potential.empty() && regularised.empty() && dual.empty());
+  }
 };
 
 /// Entropic optimal transport by N Sinkhorn iterations, for a ragged batch of problems:
@@ -27,6 +51,9 @@ struct sinkhorn_history {
 /// With a = b = 1 this is N rounds of dividing rows, then columns, by their sums (eq. 18-20); the
 /// last half step decides, so P^T 1 = b and the total mass is sum(b). Where sum(a) differs from it,
 /// a is scaled to that sum inside, which P does not see and u, v only by a constant factor.
+/// `tolerance` > 0 stops after the first iteration R whose row step leaves columns with an error
+/// sum_j |(P^T 1)_j - b_j| <= tolerance sum(b): after its column step the rows' error is no larger.
+/// Later formulas then have R for N. `warm_start` gives v^0 = exp((g - max g) / epsilon).
 /// [C] and [epsilon] share a unit. A zero marginal carries no mass; a problem without rows or
 /// columns has distance 0. Never NaN for finite cost. A cost that is NaN or infinite, or a marginal
 /// that is negative or not finite, answers fault::data (host devices); outputs are then
@@ -41,11 +68,14 @@ struct sinkhorn {
   one_or_each<T, Memory> row_marginal{T(1)};     ///< a: one, or (row tokens) each, at least 0
   one_or_each<T, Memory> column_marginal{T(1)};  ///< b: one, or (column tokens) each
   T epsilon = T(0.1);                            ///< the paper's lambda, above 0
-  index_t iterations = 20;                       ///< N, at least 1
+  index_t iterations = 20;                       ///< N, at least 1; with a tolerance the most
+  T tolerance = T(0);                            ///< share of the mass, at least 0; 0: exactly N
   sinkhorn_domain domain = sinkhorn_domain::automatic;
-  sinkhorn_history<T, Memory> history{};  ///< written
-  matrix_view<T, Memory> plan{};          ///< (row tokens, >= longest_row) written: P
-  vector_view<T, Memory> distance{};      ///< (B) written: SD
+  vector_view<T const, Memory> warm_start{};  ///< (column tokens) g^0, or no memory: v^0 = [b > 0]
+  sinkhorn_history<T, Memory> history{};      ///< written
+  matrix_view<T, Memory> plan{};              ///< (row tokens, >= longest_row) written: P
+  vector_view<T, Memory> distance{};          ///< (B) written: SD
+  sinkhorn_report<T, Memory> report{};        ///< written as far as asked for
 
   /// Largest max |C| / epsilon at which scalings stay representable: they span at most its double.
   static constexpr double safe_exponent() {
@@ -66,13 +96,20 @@ struct sinkhorn {
               "one element a column token")
         .temperature("sinkhorn.epsilon", epsilon)
         .at_least("sinkhorn.iterations", iterations, 1, "at least 1")
+        .non_negative("sinkhorn.tolerance", tolerance)
+        .optional("sinkhorn.warm_start", warm_start, batch.columns, "one element a column token")
         .at_least("sinkhorn.history.row_scaling", history.row_scaling, history.row_scaling.rows,
                   batch.rows, "one column a row token")
         .at_least("sinkhorn.history.column_scaling", history.column_scaling,
                   history.row_scaling.rows, batch.columns,
                   "as many rows as row_scaling, one column a column token")
         .vector("sinkhorn.history.logarithmic", history.logarithmic, batch.problems(),
-                "one element a problem");
+                "one element a problem")
+        .optional("sinkhorn.history.iterations", history.iterations, batch.problems(),
+                  "one element a problem")
+        .that(tolerance == T(0) || batch.problems() == 0 || !history.iterations.empty(),
+              fault::shape, "sinkhorn.history.iterations", 0,
+              "one element a problem where a tolerance may stop it");
   }
   constexpr status check() const {
     return inputs()
@@ -82,37 +119,19 @@ struct sinkhorn {
         .at_least("sinkhorn.plan", plan, batch.rows, batch.longest_row,
                   "one row a row token, longest_row columns")
         .vector("sinkhorn.distance", distance, batch.problems(), "one element a problem")
-        .answer();
-  }
-};
-
-/// The exact derivative of `distance` through all N iterations, from the scaling vectors alone:
-/// cost_gradient = dSD / dC. With P(q, r) = diag(u^q) K diag(v^r), log-adjoints alpha (of log u)
-/// and beta (of log v), and alpha = (P o C) 1, beta = (P o C)^T 1 to begin with, for r = N .. 1:
-///
-///   x^r = beta / b;   alpha -= P(r, r) x^r;   y^r = alpha / a;   beta = -P(r, r-1)^T y^r;   alpha
-///   = 0
-///
-///   dSD/dC = P - (1 / epsilon) { P o C - sum_r [ P(r, r) diag(x^r) + diag(y^r) P(r, r-1) ] }
-///
-/// Every number stays bounded in either domain. Memory O(N (rows + columns)), no N matrices as
-/// automatic differentiation needs. cost_gradient must not overlap cost.
-/// Accuracy: equal to central differences and to dual numbers, double 1e-10, float 1e-5 of the
-/// norm in the scaling domain and 2e-5 in the logarithmic: tests/primitive/sinkhorn_test.cpp.
-/// Source: docs/numerics.md, "Through the iterations".
-template <real T, class Memory>
-struct sinkhorn_gradient {
-  using memory = Memory;
-  sinkhorn<T, Memory> of{};                ///< as in the forward, full history; plan is not read
-  matrix_view<T, Memory> cost_gradient{};  ///< (row tokens, >= longest_row) written
-
-  constexpr status check() const {
-    return of.inputs()
-        .that(of.history.row_scaling.rows == of.iterations, fault::shape,
-              "sinkhorn_gradient.of.history.row_scaling", double(of.history.row_scaling.rows),
-              "one row an iteration")
-        .at_least("sinkhorn_gradient.cost_gradient", cost_gradient, of.batch.rows,
-                  of.batch.longest_row, "one row a row token, longest_row columns")
+        .optional("sinkhorn.report.converged", report.converged, batch.problems(),
+                  "one element a problem")
+        .optional("sinkhorn.report.row_error", report.row_error, batch.problems(),
+                  "one element a problem")
+        .optional("sinkhorn.report.column_error", report.column_error, batch.problems(),
+                  "one element a problem")
+        .optional("sinkhorn.report.row_potential", report.row_potential, batch.rows,
+                  "one element a row token")
+        .optional("sinkhorn.report.column_potential", report.column_potential, batch.columns,
+                  "one element a column token")
+        .optional("sinkhorn.report.regularised", report.regularised, batch.problems(),
+                  "one element a problem")
+        .optional("sinkhorn.report.dual", report.dual, batch.problems(), "one element a problem")
         .answer();
   }
 };

@@ -46,6 +46,7 @@ struct sinkhorn_problem {
   index_t rows = p.batch.row_count(b), columns = p.batch.column_count(b);
   index_t row_first = p.batch.row_offset(b), column_first = p.batch.column_offset(b);
   matrix_view<T const, host_memory> cost = p.batch.of(p.cost, b);
+  T warm_origin = largest_warm_start();  ///< subtracted from the warm start
   T balance = mean(p.column_marginal, column_first, columns, rows) /
               mean(p.row_marginal, row_first, rows, rows);
 
@@ -72,12 +73,33 @@ struct sinkhorn_problem {
            spread(p.column_marginal, column_first, columns);
   }
 
+  /// ln(largest / smallest) of v^0 where it is not 0.
+  double warm_spread() const {
+    double spread = 0;
+    for (index_t j = 0; j < columns && !p.warm_start.empty(); ++j)
+      if (double const start = as_double(log_start(j)); b_of(j) > T(0) && start > -infinity<double>)
+        spread = std::max(spread, -start);
+    return spread;
+  }
+  /// -inf where there is none to start from.
+  T largest_warm_start() const {
+    T largest = -infinity<T>;
+    for (index_t j = column_first; j < column_first + columns && !p.warm_start.empty(); ++j)
+      if (T const g = p.warm_start(j); g > largest && p.column_marginal(j) > T(0)) largest = g;
+    return largest;
+  }
+  /// log v^0(j), at most 0 for columns with mass.
+  T log_start(index_t j) const {
+    if (warm_origin == -infinity<T>) return T(0);
+    return (p.warm_start(column_first + j) - warm_origin) / p.epsilon;
+  }
+  index_t done() const { return p.history.done(b, p.iterations); }
+
   /// The row marginal, scaled to the columns' total mass. P does not see the factor (the last half
   /// step decides), and without it u and v would drift apart by that factor in every iteration.
   T a(index_t i) const { return balance * p.row_marginal(row_first + i); }
   T b_of(index_t j) const { return p.column_marginal(column_first + j); }
-  /// u^r(i) and v^r(j), r from 1 on; v^0 = [b > 0]:
-  /// a column without mass takes no part from the start.
+  /// u^r(i) and v^r(j), r from 1 on; in v^0 a column without mass takes no part from the start.
   T& u(index_t r, index_t i) const {
     return p.history.row_scaling(std::min(r, p.history.row_scaling.rows) - 1, row_first + i);
   }
@@ -86,9 +108,10 @@ struct sinkhorn_problem {
   }
   T v_before(index_t r, index_t j) const {
     if (r > 1) return v(r - 1, j);
+    using std::exp;
     bool const takes_part = b_of(j) > T(0);
-    if (logarithmic) return takes_part ? T(0) : -infinity<T>;
-    return T(takes_part ? 1 : 0);
+    if (logarithmic) return takes_part ? log_start(j) : -infinity<T>;
+    return takes_part ? T(exp(log_start(j))) : T(0);
   }
   T kernel(index_t i, index_t j) const {
     using std::exp;
@@ -97,6 +120,29 @@ struct sinkhorn_problem {
   }
   T entry(T const& u, T const& kernel, T const& v) const {
     return p.entry(logarithmic, u, kernel, v);
+  }
+  /// epsilon log of a scaling.
+  T potential(T const& scaling) const {
+    using std::log;
+    if (logarithmic) return p.epsilon * scaling;
+    return scaling > T(0) ? T(p.epsilon * log(scaling)) : -infinity<T>;
+  }
+  /// What column j misses of its marginal, or has beyond it, when its half step changes v(j) from
+  /// `before` to `after`: its mass was b before / after.
+  T column_error(index_t j, T const& before, T const& after) const {
+    using std::abs, std::exp;
+    T const marginal = b_of(j), nothing = logarithmic ? -infinity<T> : T(0);
+    if (marginal == T(0) || after == nothing) return marginal;
+    return marginal * T(abs(T(T(logarithmic ? exp(T(before - after)) : before / after) - T(1))));
+  }
+  T column_mass() const {
+    wide_t<T> sum(0);
+    for (index_t j = 0; j < columns; ++j) sum += b_of(j);
+    return T(sum);
+  }
+  void finish(index_t iterations, bool converged) const {
+    if (!p.history.iterations.empty()) p.history.iterations(b) = iterations;
+    if (!p.report.converged.empty()) p.report.converged(b) = converged;
   }
 };
 
@@ -115,9 +161,13 @@ status choose_domain(sinkhorn<T, host_memory> const& p, index_t b, T const& larg
   for (index_t j = p.batch.column_offset(b); j < p.batch.column_offset(b + 1); ++j)
     if (T const m = p.column_marginal(j); !(m >= T(0) && m < infinity<T>))
       return {fault::data, "sinkhorn.column_marginal", "finite and at least 0", as_double(m), j};
+  for (index_t j = p.batch.column_offset(b); j < p.batch.column_offset(b + 1); ++j)
+    if (!p.warm_start.empty() && !(p.warm_start(j) < infinity<T>))
+      return {fault::data, "sinkhorn.warm_start", "finite or -inf", as_double(p.warm_start(j)), j};
   double const exponent = as_double(T(largest / p.epsilon));
   sinkhorn_problem<T> const problem{p, b, false};
-  bool const safe = exponent + problem.marginal_spread() <= p.safe_exponent();
+  bool const safe =
+      exponent + problem.marginal_spread() + problem.warm_spread() <= p.safe_exponent();
   if (p.domain == sinkhorn_domain::scaling && !safe)
     return {fault::value, "sinkhorn.domain",
             "not scaling where max |cost| / epsilon exceeds sinkhorn::safe_exponent()", exponent,
@@ -126,29 +176,96 @@ status choose_domain(sinkhorn<T, host_memory> const& p, index_t b, T const& larg
   return {};
 }
 
+/// Writes what is asked for about the result, given the sums of the plan's rows and columns.
+template <real T, class RowSum, class ColumnSum>
+void write_report(sinkhorn_problem<T> const& problem, RowSum row_sum, ColumnSum column_sum) {
+  using std::abs, std::log;
+  sinkhorn_report<T, host_memory> const& to = problem.p.report;
+  if (!to.asks_for_sums()) return;
+  wide_t<T> regularised(0), dual(0), mass(0);
+  struct side {
+    wide_t<T> error{0}, marginal{0};
+  };
+  auto const add = [&](T const& marginal, T const& sum, T const& scaling, side& all) {
+    T const potential = problem.potential(scaling);
+    all.error += T(abs(T(sum - marginal)));
+    all.marginal += marginal;
+    if (marginal > T(0) && potential > -infinity<T>) {
+      T const relative = potential - T(problem.p.epsilon * log(marginal));
+      regularised += T(sum * relative);
+      dual += T(marginal * relative);
+    }
+    return potential;
+  };
+  index_t const r = problem.done();
+  side rows, columns;
+  for (index_t i = 0; i < problem.rows; ++i) {
+    T const sum = row_sum(i), f = add(problem.a(i), sum, problem.u(r, i), rows);
+    if (!to.row_potential.empty()) to.row_potential(problem.row_first + i) = f;
+    mass += sum;
+  }
+  for (index_t j = 0; j < problem.columns; ++j) {
+    T const g = add(problem.b_of(j), column_sum(j), problem.v(r, j), columns);
+    if (!to.column_potential.empty()) to.column_potential(problem.column_first + j) = g;
+  }
+  wide_t<T> const surplus = mass - rows.marginal * columns.marginal;
+  auto const write = [&](vector_view<T, host_memory> where, wide_t<T> const& x) {
+    if (!where.empty()) where(problem.b) = T(x);
+  };
+  auto const share = [&](wide_t<T> const& error) {
+    return columns.marginal > wide_t<T>(0) ? wide_t<T>(error / columns.marginal) : error;
+  };
+  write(to.row_error, share(rows.error));
+  write(to.column_error, share(columns.error));
+  write(to.regularised, regularised - wide_t<T>(problem.p.epsilon) * surplus);
+  write(to.dual, dual - wide_t<T>(problem.p.epsilon) * surplus);
+}
+
 /// All iterations of one problem; `plan` holds the kernel until the end. Answers <P, C>.
 template <real T>
 T iterate(sinkhorn_problem<T> const& problem, matrix_view<T, host_memory> plan) {
   index_t const rows = problem.rows, columns = problem.columns;
-  index_t const iterations = problem.p.iterations;
+  T const enough = problem.p.tolerance * problem.column_mass();
   for (index_t i = 0; i < rows; ++i)
     for (index_t j = 0; j < columns; ++j) plan(i, j) = problem.kernel(i, j);
-  for (index_t r = 1; r <= iterations; ++r) {
+  index_t r = 0;
+  bool converged = false;
+  while (r < problem.p.iterations && !converged) {
+    ++r;
     for (index_t i = 0; i < rows; ++i)
       problem.u(r, i) = scaling_for(
           problem.logarithmic, problem.a(i), columns, [&](index_t j) { return plan(i, j); },
           [&](index_t j) { return problem.v_before(r, j); });
-    for (index_t j = 0; j < columns; ++j)
-      problem.v(r, j) = scaling_for(
+    wide_t<T> error(0);
+    for (index_t j = 0; j < columns; ++j) {
+      T const before = problem.v_before(r, j);
+      T const after = scaling_for(
           problem.logarithmic, problem.b_of(j), rows, [&](index_t i) { return plan(i, j); },
           [&](index_t i) { return problem.u(r, i); });
+      problem.v(r, j) = after;
+      error += problem.column_error(j, before, after);
+    }
+    converged = problem.p.tolerance > T(0) && T(error) <= enough;
   }
+  problem.finish(r, converged);
   wide_t<T> distance(0);
   for (index_t i = 0; i < rows; ++i)
     for (index_t j = 0; j < columns; ++j) {
-      plan(i, j) = problem.entry(problem.u(iterations, i), plan(i, j), problem.v(iterations, j));
+      plan(i, j) = problem.entry(problem.u(r, i), plan(i, j), problem.v(r, j));
       distance += T(plan(i, j) * problem.cost(i, j));
     }
+  write_report(
+      problem,
+      [&](index_t i) {
+        wide_t<T> sum(0);
+        for (index_t j = 0; j < columns; ++j) sum += plan(i, j);
+        return T(sum);
+      },
+      [&](index_t j) {
+        wide_t<T> sum(0);
+        for (index_t i = 0; i < rows; ++i) sum += plan(i, j);
+        return T(sum);
+      });
   return T(distance);
 }
 
@@ -161,88 +278,6 @@ status run(scalar, sinkhorn<T, host_memory> const& p, workspace<host_memory>) {
     p.history.logarithmic(b) = logarithmic;
     p.distance(b) = iterate(sinkhorn_problem<T>{p, b}, p.batch.of(p.plan, b));
   }
-  return {};
-}
-
-/// x^r and y^r of all problems, and the log-adjoints alpha and beta.
-template <real T>
-struct sinkhorn_adjoints {
-  matrix_view<T, host_memory> x, y;         ///< (N, column tokens), (N, row tokens)
-  vector_view<T, host_memory> alpha, beta;  ///< (row tokens), (column tokens)
-  sinkhorn_adjoints(sinkhorn<T, host_memory> const& p, arena<host_memory>& space)
-      : x(space.matrix<T>(p.iterations, p.batch.columns)),
-        y(space.matrix<T>(p.iterations, p.batch.rows)),
-        alpha(space.vector<T>(p.batch.rows)),
-        beta(space.vector<T>(p.batch.columns)) {}
-};
-
-template <real T>
-std::size_t scratch_size(scalar, sinkhorn_gradient<T, host_memory> const& p) {
-  arena<host_memory> space;
-  sinkhorn_adjoints<T>(p.of, space);
-  return space.bytes();
-}
-
-/// The unrolled gradient of one problem; `gradient` holds the kernel until the end.
-template <real T>
-void differentiate(sinkhorn_problem<T> const& problem, sinkhorn_adjoints<T> const& all,
-                   matrix_view<T, host_memory> gradient) {
-  index_t const rows = problem.rows, columns = problem.columns;
-  index_t const iterations = problem.p.iterations;
-  auto const x = [&](index_t r, index_t j) -> T& { return all.x(r - 1, problem.column_first + j); };
-  auto const y = [&](index_t r, index_t i) -> T& { return all.y(r - 1, problem.row_first + i); };
-  auto const alpha = [&](index_t i) -> T& { return all.alpha(problem.row_first + i); };
-  auto const beta = [&](index_t j) -> T& { return all.beta(problem.column_first + j); };
-  auto const share = [](T const& adjoint, T const& marginal) {
-    return marginal > T(0) ? T(adjoint / marginal) : T(0);
-  };
-  for (index_t i = 0; i < rows; ++i)
-    for (index_t j = 0; j < columns; ++j) gradient(i, j) = problem.kernel(i, j);
-  auto const after = [&](index_t r, index_t i, index_t j) {  // P(r, r)
-    return problem.entry(problem.u(r, i), gradient(i, j), problem.v(r, j));
-  };
-  auto const between = [&](index_t r, index_t i, index_t j) {  // P(r, r - 1)
-    return problem.entry(problem.u(r, i), gradient(i, j), problem.v_before(r, j));
-  };
-
-  for (index_t i = 0; i < rows; ++i) alpha(i) = T(0);
-  for (index_t j = 0; j < columns; ++j) beta(j) = T(0);
-  for (index_t i = 0; i < rows; ++i)
-    for (index_t j = 0; j < columns; ++j) {
-      T const moved = after(iterations, i, j) * problem.cost(i, j);
-      alpha(i) += moved;
-      beta(j) += moved;
-    }
-  for (index_t r = iterations; r >= 1; --r) {
-    for (index_t j = 0; j < columns; ++j) x(r, j) = share(beta(j), problem.b_of(j));
-    for (index_t i = 0; i < rows; ++i) {
-      wide_t<T> sum(alpha(i));
-      for (index_t j = 0; j < columns; ++j) sum -= T(after(r, i, j) * x(r, j));
-      y(r, i) = share(T(sum), problem.a(i));
-      alpha(i) = T(0);
-    }
-    for (index_t j = 0; j < columns; ++j) {
-      wide_t<T> sum(0);
-      for (index_t i = 0; i < rows; ++i) sum -= T(between(r, i, j) * y(r, i));
-      beta(j) = T(sum);
-    }
-  }
-  for (index_t i = 0; i < rows; ++i)
-    for (index_t j = 0; j < columns; ++j) {
-      T const mass = after(iterations, i, j);
-      wide_t<T> exponent_adjoint(T(mass * problem.cost(i, j)));
-      for (index_t r = 1; r <= iterations; ++r)
-        exponent_adjoint -= T(after(r, i, j) * x(r, j) + between(r, i, j) * y(r, i));
-      gradient(i, j) = T(mass - T(exponent_adjoint) / problem.p.epsilon);
-    }
-}
-
-template <real T>
-status run(scalar, sinkhorn_gradient<T, host_memory> const& p, workspace<host_memory> scratch) {
-  arena<host_memory> space(scratch);
-  sinkhorn_adjoints<T> const all(p.of, space);
-  for (index_t b = 0; b < p.of.batch.problems(); ++b)
-    differentiate(sinkhorn_problem<T>{p.of, b}, all, p.of.batch.of(p.cost_gradient, b));
   return {};
 }
 }  // namespace mlot::on

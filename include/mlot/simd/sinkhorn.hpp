@@ -45,6 +45,10 @@ struct scaling_iterations {
   Batch column_scaling(index_t, index_t j, auto which, Batch const&, Batch const& sum) const {
     return share_in_lanes(lanes.column_marginal(j, which), sum);
   }
+  /// v before its half step over v after it.
+  static Batch change(Batch const& before, Batch const& after) {
+    return share_in_lanes(before, after);
+  }
   Batch mass(index_t i, index_t j, auto which, T u, Batch const& v) const {
     return Batch(u) * load_lanes<Batch>(&plan(i, j), which) * v;
   }
@@ -121,60 +125,131 @@ struct logarithmic_iterations {
     Batch const scaling = xsimd::log(marginal) - log_sum;
     return xsimd::select(has_mass & (log_sum > nothing), scaling, nothing);
   }
+  static Batch change(Batch const& before, Batch const& after) {
+    auto const has_mass = after > Batch(-infinity<T>);
+    Batch const exponent = xsimd::min(Batch(before - after), Batch(T(80)));
+    return xsimd::select(has_mass, exponential(exponent), Batch(T(0)));
+  }
   Batch mass(index_t i, index_t j, auto which, T u, Batch const& v) const {
     return exponential(Batch(lanes.exponent(i, j, which, Batch(u)) + v));
   }
 };
 
-/// All iterations of one problem, with the threads of `blocks`. `initial` has room for v^0.
-template <class Batch, template <class> class Iterations>
-void iterate_in_lanes(sinkhorn_problem<typename Batch::value_type> const& problem,
-                      row_blocks<Batch> const& blocks, typename Batch::value_type* initial) {
-  using T = typename Batch::value_type;
-  problem_lanes<Batch> const lanes{problem};
-  auto const plan = problem.p.batch.of(problem.p.plan, problem.b);
-  Iterations<Batch> const domain{lanes, plan, blocks};
-  if (blocks.threads.rank == 0)
-    for (index_t j = 0; j < problem.columns; ++j) initial[j] = problem.v_before(1, j);
-  blocks.threads.wait();
-  index_t const iterations = problem.p.iterations;
-  for (index_t r = 1; r <= iterations; ++r) {
-    T const* const before = r > 1 ? &problem.v(r - 1, 0) : initial;
-    blocks.for_mine(r, [&](index_t k) { domain.sweep_block(r, k, before); });
-    blocks.for_my_columns([&](index_t j, auto which, Batch const& sum) {
-      Batch const old = load_lanes<Batch>(before + j, which);
-      store_lanes(&problem.v(r, j), domain.column_scaling(r, j, which, old, sum), which);
-    });
-  }
-  T const* const v = &problem.v(iterations, 0);
-  blocks.for_mine(iterations + 1, [&](index_t k) {
-    blocks.total(k) = 0;
-    for (index_t i = blocks.begin(k); i < blocks.end(k); ++i) {
-      Batch moved(T(0));
-      T const u = problem.u(iterations, i);
-      for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
-        Batch const mass =
-            domain.mass(i, j, which, u, load_lanes<Batch>(v + j, which, domain.no_mass));
-        store_lanes(&plan(i, j), mass, which);
-        moved += mass * lanes.cost(i, j, which);
-      });
-      blocks.total(k) += double(lane_sum(moved));
-    }
-  });
-  double const distance = blocks.all_totals([](double sum, double part) { return sum + part; });
-  if (blocks.threads.rank == 0) problem.p.distance(problem.b) = T(distance);
-}
-
-/// Scratch of the iterations: of every block, v^0, and the order of the problems.
+/// Scratch of the iterations: of every block, v^0, the order of the problems, and what the columns
+/// and rows of a problem are judged by.
 template <class T>
 struct iteration_scratch {
   block_scratch<T> blocks;
-  vector_view<T, host_memory> initial;
+  vector_view<T, host_memory> initial, row_sum, column_sum;
   vector_view<index_t, host_memory> order;
   iteration_scratch(problem_batch<host_memory> const& batch, arena<host_memory>& space)
       : blocks(batch, space),
         initial(space.vector<T>(batch.columns)),
+        row_sum(space.vector<T>(batch.rows)),
+        column_sum(space.vector<T>(batch.columns)),
         order(space.vector<index_t>(batch.problems())) {}
+};
+
+/// One problem, with the threads of `blocks`, in the numbers of its domain.
+template <class Batch, template <class> class Iterations>
+class problem_iterations {
+ public:
+  using T = typename Batch::value_type;
+  problem_iterations(sinkhorn_problem<T> const& problem, row_blocks<Batch> const& blocks,
+                     iteration_scratch<T> const& all)
+      : problem_(problem),
+        blocks_(blocks),
+        initial_(&all.initial(problem.column_first)),
+        row_sum_(&all.row_sum(problem.row_first)),
+        column_sum_(&all.column_sum(problem.column_first)) {}
+
+  /// The iterations, the plan and what is asked for about it.
+  void run() const {
+    if (blocks_.threads.rank == 0)
+      for (index_t j = 0; j < problem_.columns; ++j) initial_[j] = problem_.v_before(1, j);
+    blocks_.threads.wait();
+    T const tolerance = problem_.p.tolerance, enough = tolerance * problem_.column_mass();
+    index_t r = 0;
+    bool converged = false;
+    while (r < problem_.p.iterations && !converged) {
+      iterate(++r);
+      converged = tolerance > T(0) && columns_error() <= enough;
+    }
+    bool const sums = problem_.p.report.asks_for_sums();
+    if (sums) {
+      write_plan<true>(r);
+      blocks_.for_my_columns([&](index_t j, auto which, Batch const& sum) {
+        store_lanes(column_sum_ + j, sum, which);
+      });
+    } else {
+      write_plan<false>(r);
+    }
+    double const distance = blocks_.all_totals([](double sum, double part) { return sum + part; });
+    if (blocks_.threads.rank != 0) return;
+    problem_.p.distance(problem_.b) = T(distance);
+    problem_.finish(r, converged);
+    write_report(
+        problem_, [&](index_t i) { return row_sum_[i]; },
+        [&](index_t j) { return column_sum_[j]; });
+  }
+
+ private:
+  void iterate(index_t r) const {
+    T const* const before = r > 1 ? &problem_.v(r - 1, 0) : initial_;
+    blocks_.for_mine(r, [&](index_t k) { domain_.sweep_block(r, k, before); });
+    blocks_.for_my_columns([&](index_t j, auto which, Batch const& sum) {
+      Batch const old = load_lanes<Batch>(before + j, which);
+      Batch const fresh = domain_.column_scaling(r, j, which, old, sum);
+      if (problem_.p.tolerance > T(0)) {  // the column's mass was b before / after
+        Batch const change = domain_.change(old, fresh) - Batch(T(1));
+        store_lanes(column_sum_ + j, Batch(lanes_.column_marginal(j, which) * xsimd::abs(change)),
+                    which);
+      }
+      store_lanes(&problem_.v(r, j), fresh, which);
+    });
+  }
+  /// Every thread adds all columns, in the same order: all come to the same decision.
+  T columns_error() const {
+    Batch sum(T(0));
+    for_lanes<Batch>(problem_.columns, [&](index_t j, auto which) {
+      sum += load_lanes<Batch>(column_sum_ + j, which);
+    });
+    return lane_sum(sum);
+  }
+  /// The plan after r iterations, the distance of each block and, where wanted, the sums of rows
+  /// and columns.
+  template <bool Sums>
+  void write_plan(index_t r) const {
+    T const* const v = &problem_.v(r, 0);
+    blocks_.for_mine(r + 1, [&](index_t k) {
+      blocks_.total(k) = 0;
+      T* const out = blocks_.sums(k);
+      if constexpr (Sums) std::fill_n(out, problem_.columns, T(0));
+      for (index_t i = blocks_.begin(k); i < blocks_.end(k); ++i) {
+        Batch moved(T(0)), row(T(0));
+        T const u = problem_.u(r, i);
+        for_lanes<Batch>(problem_.columns, [&](index_t j, auto which) {
+          Batch const mass =
+              domain_.mass(i, j, which, u, load_lanes<Batch>(v + j, which, domain_.no_mass));
+          store_lanes(&plan_(i, j), mass, which);
+          moved += mass * lanes_.cost(i, j, which);
+          if constexpr (Sums) {
+            row += mass;
+            store_lanes(out + j, Batch(load_lanes<Batch>(out + j, which) + mass), which);
+          }
+        });
+        blocks_.total(k) += double(lane_sum(moved));
+        if constexpr (Sums) row_sum_[i] = lane_sum(row);
+      }
+    });
+  }
+
+  sinkhorn_problem<T> const& problem_;
+  row_blocks<Batch> const& blocks_;
+  T *initial_, *row_sum_, *column_sum_;
+  problem_lanes<Batch> lanes_{problem_};
+  matrix_view<T, host_memory> plan_ = problem_.p.batch.of(problem_.p.plan, problem_.b);
+  Iterations<Batch> domain_{lanes_, plan_, blocks_};
 };
 
 template <class Arch, has_lanes T>
@@ -218,11 +293,9 @@ status run(simd<Arch>, sinkhorn<T, host_memory> const& p, workspace<host_memory>
     if (blocks.rows == 0 || blocks.columns == 0) {
       if (threads.rank == 0) p.distance(b) = iterate(problem, p.batch.of(p.plan, b));
     } else if (logarithmic) {
-      iterate_in_lanes<batch, logarithmic_iterations>(problem, blocks,
-                                                      &all.initial(problem.column_first));
+      problem_iterations<batch, logarithmic_iterations>(problem, blocks, all).run();
     } else {
-      iterate_in_lanes<batch, scaling_iterations>(problem, blocks,
-                                                  &all.initial(problem.column_first));
+      problem_iterations<batch, scaling_iterations>(problem, blocks, all).run();
     }
   });
   if (faulty == problems) return {};

@@ -1,6 +1,7 @@
 #pragma once
 #include <algorithm>
 
+#include "mlot/scalar/sinkhorn_gradient.hpp"
 #include "mlot/simd/sinkhorn.hpp"
 /// The unrolled gradient, one sweep an iteration. The last sweep and the last pass over the matrix
 /// are one: a row is finished while it is in cache.
@@ -25,7 +26,7 @@ struct adjoints {
   adjoint_scratch<T> const& all;
   T const* initial;  ///< v^0
   sinkhorn_problem<T> const& problem = lanes.problem;
-  index_t iterations = problem.p.iterations;
+  index_t iterations = problem.done();
 
   T* x(index_t r) const { return &all.x(r - 1, problem.column_first); }
   T& y(index_t r, index_t i) const { return all.y(r - 1, problem.row_first + i); }
@@ -44,6 +45,9 @@ struct scaling_adjoints : adjoints<Batch> {
 
   static constexpr T no_mass = 0;  ///< as u or v
 
+  /// x^r(j) and y^r(i) without their scalings.
+  T own_x(index_t r, index_t j) const { return share_of(x(r)[j], v(r)[j]); }
+  T own_y(index_t r, index_t i) const { return share_of(y(r, i), problem.u(r, i)); }
   /// Before row i is used for the first time.
   void begin_row(index_t i) const { lanes.write_kernel_row(i, &gradient(i, 0)); }
   Batch mass(index_t i, index_t j, auto which, Batch const& last) const {
@@ -109,6 +113,8 @@ struct logarithmic_adjoints : adjoints<Batch> {
 
   static constexpr T no_mass = -infinity<T>;
 
+  T own_x(index_t r, index_t j) const { return x(r)[j]; }
+  T own_y(index_t r, index_t i) const { return y(r, i); }
   void begin_row(index_t) const {}
   /// P(q, r) at row i, with v the logarithms v^r.
   Batch plan(index_t q, index_t i, index_t j, auto which, Batch const& log_v) const {
@@ -167,15 +173,16 @@ struct logarithmic_adjoints : adjoints<Batch> {
 
 /// The gradient of one problem, with the threads of `blocks`.
 template <class Batch, template <class> class Adjoints>
-void differentiate_in_lanes(sinkhorn_problem<typename Batch::value_type> const& problem,
+void differentiate_in_lanes(sinkhorn_gradient<typename Batch::value_type, host_memory> const& p,
+                            sinkhorn_problem<typename Batch::value_type> const& problem,
                             row_blocks<Batch> const& blocks,
                             adjoint_scratch<typename Batch::value_type> const& all,
-                            matrix_view<typename Batch::value_type, host_memory> gradient,
                             typename Batch::value_type* initial) {
   using T = typename Batch::value_type;
   problem_lanes<Batch> const lanes{problem};
-  Adjoints<Batch> const way_back{{lanes, blocks, gradient, all, initial}};
-  index_t const iterations = problem.p.iterations;
+  Adjoints<Batch> const way_back{
+      {lanes, blocks, p.of.batch.of(p.cost_gradient, problem.b), all, initial}};
+  index_t const iterations = problem.done();
   if (blocks.threads.rank == 0)
     for (index_t j = 0; j < problem.columns; ++j) initial[j] = problem.v_before(1, j);
   auto const write_x = [&](index_t r, index_t j, auto which, Batch const& beta) {
@@ -215,6 +222,11 @@ void differentiate_in_lanes(sinkhorn_problem<typename Batch::value_type> const& 
                      way_back.template finish_rows<Rows>(i);
                    });
   });
+  blocks.threads.wait();
+  if (blocks.threads.rank == 0)
+    write_marginal_gradients(
+        p, problem, [&](index_t r, index_t i) { return way_back.own_y(r, i); },
+        [&](index_t r, index_t j) { return way_back.own_x(r, j); });
 }
 
 template <class Arch, has_lanes T>
@@ -232,17 +244,19 @@ status run(simd<Arch>, sinkhorn_gradient<T, host_memory> const& p, workspace<hos
   arena<host_memory> space(scratch);
   iteration_scratch<T> const all(p.of.batch, space);
   adjoint_scratch<T> const adjoint(p.of, space);
+  auto const zero = [](index_t, index_t) { return T(0); };
   for_problems(p.of.batch, all.order, 4 * p.of.iterations, [&](index_t b, team const& threads) {
     sinkhorn_problem<T> const problem{p.of, b};
-    if (problem.rows == 0 || problem.columns == 0) return;
+    if (problem.rows == 0 || problem.columns == 0) {
+      if (threads.rank == 0) write_marginal_gradients(p, problem, zero, zero);
+      return;
+    }
     row_blocks<batch> const blocks(p.of.batch, b, all.blocks, threads);
-    auto const gradient = p.of.batch.of(p.cost_gradient, b);
     T* const initial = &all.initial(problem.column_first);
     if (problem.logarithmic)
-      differentiate_in_lanes<batch, logarithmic_adjoints>(problem, blocks, adjoint, gradient,
-                                                          initial);
+      differentiate_in_lanes<batch, logarithmic_adjoints>(p, problem, blocks, adjoint, initial);
     else
-      differentiate_in_lanes<batch, scaling_adjoints>(problem, blocks, adjoint, gradient, initial);
+      differentiate_in_lanes<batch, scaling_adjoints>(p, problem, blocks, adjoint, initial);
   });
   return {};
 }
