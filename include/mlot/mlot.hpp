@@ -6,6 +6,7 @@
 #include "mlot/loss/multi_level.hpp"
 #include "mlot/loss/reference_code.hpp"
 //
+#include "mlot/cost/squared_difference.hpp"
 #include "mlot/scalar/aligned_terms.hpp"
 #include "mlot/scalar/column_probabilities.hpp"
 #include "mlot/scalar/cross_entropy.hpp"

@@ -111,8 +111,8 @@ struct sinkhorn_batch {
       REQUIRE(row_scaling.exactly_written());
       REQUIRE(column_scaling.exactly_written());
     }
-    for (auto* each : {&row_error, &column_error, &row_potential, &column_potential, &regularised,
-                       &dual})
+    for (auto* each :
+         {&row_error, &column_error, &row_potential, &column_potential, &regularised, &dual})
       REQUIRE(each->exactly_written());
     REQUIRE(converged.exactly_written());
   }

@@ -1,5 +1,4 @@
 #include "mlot/primitive/sinkhorn_gradient.hpp"
-
 #include "primitive/sinkhorn_batch.hpp"
 using namespace mlot;
 

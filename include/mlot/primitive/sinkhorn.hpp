@@ -1,7 +1,7 @@
 #pragma once
 #include <cmath>
 
-#include "mlot/primitive/pairwise_cost.hpp"
+#include "mlot/primitive/table_cost.hpp"
 namespace mlot {
 /// In which numbers the iterations run.
 enum class sinkhorn_domain {
@@ -29,10 +29,10 @@ struct sinkhorn_history {
 /// sum(b), f' = f - epsilon log a and g' = g - epsilon log b:
 template <real T, class Memory>
 struct sinkhorn_report {
-  vector_view<index_t, Memory> converged{};  ///< (B) 1 where the tolerance was reached
-  vector_view<T, Memory> row_error{};        ///< (B) sum_i |(P 1)_i - a_i| / sum(b)
-  vector_view<T, Memory> column_error{};     ///< (B) sum_j |(P^T 1)_j - b_j| / sum(b): rounding
-  vector_view<T, Memory> row_potential{};    ///< (row tokens) f = epsilon log u^R, -inf: no mass
+  vector_view<index_t, Memory> converged{};   ///< (B) 1 where the tolerance was reached
+  vector_view<T, Memory> row_error{};         ///< (B) sum_i |(P 1)_i - a_i| / sum(b)
+  vector_view<T, Memory> column_error{};      ///< (B) sum_j |(P^T 1)_j - b_j| / sum(b): rounding
+  vector_view<T, Memory> row_potential{};     ///< (row tokens) f = epsilon log u^R, -inf: no mass
   vector_view<T, Memory> column_potential{};  ///< (column tokens) g = epsilon log v^R
   vector_view<T, Memory> regularised{};       ///< (B) <P, C> + epsilon KL(P | a b^T)
   vector_view<T, Memory> dual{};  ///< (B) <a, f'> + <b, g'> - epsilon (sum(P) - sum(a) sum(b))
@@ -60,11 +60,15 @@ struct sinkhorn_report {
 /// unspecified. Accuracy: double 1e-12, float 2e-6 relative to the plan's norm at C / epsilon <=
 /// 20, both domains: tests/primitive/sinkhorn_test.cpp. Same bits for any number of threads.
 /// Source: eq. 17-20, arXiv 2412.14528; Cuturi, Sinkhorn distances (2013).
-template <real T, class Memory>
+///
+/// Cost is a matrix, or a table_cost: C is then computed anew in every sweep, memory grows with
+/// N (rows + columns) alone, and a plan is written only where memory for it is lent. Chosen by its
+/// user: computing C takes K operations an entry and sweep where reading it takes one.
+template <real T, class Memory, class Cost = matrix_view<T const, Memory>>
 struct sinkhorn {
   using memory = Memory;
   problem_batch<Memory> batch{};
-  matrix_view<T const, Memory> cost{};           ///< (row tokens, >= longest_row) C
+  Cost cost{};                                   ///< (row tokens, >= longest_row) C
   one_or_each<T, Memory> row_marginal{T(1)};     ///< a: one, or (row tokens) each, at least 0
   one_or_each<T, Memory> column_marginal{T(1)};  ///< b: one, or (column tokens) each
   T epsilon = T(0.1);                            ///< the paper's lambda, above 0
@@ -89,8 +93,7 @@ struct sinkhorn {
   constexpr requirement inputs() const {
     return requirement()
         .also(batch.check("sinkhorn.batch"))
-        .at_least("sinkhorn.cost", cost, batch.rows, batch.longest_row,
-                  "one row a row token, longest_row columns")
+        .also(check_cost("sinkhorn.cost", cost, batch))
         .each("sinkhorn.row_marginal", row_marginal, batch.rows, "one element a row token")
         .each("sinkhorn.column_marginal", column_marginal, batch.columns,
               "one element a column token")
@@ -112,12 +115,14 @@ struct sinkhorn {
               "one element a problem where a tolerance may stop it");
   }
   constexpr status check() const {
-    return inputs()
+    requirement all = inputs();
+    if (std::is_same_v<Cost, matrix_view<T const, Memory>> || plan.data != nullptr)
+      all.at_least("sinkhorn.plan", plan, batch.rows, batch.longest_row,
+                   "one row a row token, longest_row columns");
+    return all
         .that(history.row_scaling.rows == 1 || history.row_scaling.rows == iterations, fault::shape,
               "sinkhorn.history.row_scaling", double(history.row_scaling.rows),
               "1 row, or one an iteration")
-        .at_least("sinkhorn.plan", plan, batch.rows, batch.longest_row,
-                  "one row a row token, longest_row columns")
         .vector("sinkhorn.distance", distance, batch.problems(), "one element a problem")
         .optional("sinkhorn.report.converged", report.converged, batch.problems(),
                   "one element a problem")

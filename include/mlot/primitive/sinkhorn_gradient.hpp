@@ -38,4 +38,38 @@ struct sinkhorn_gradient {
         .answer();
   }
 };
+
+/// The same where the cost is computed from tables: the derivative with respect to the student's
+/// table, without the matrix dSD/dC in between:
+///
+///   student_gradient(j, l) = weight(b) sum_i dSD/dC(i, j) slope(t(i, l), s(j, l))
+///
+/// Memory O(N (rows + columns)) beside the tables' size. student_gradient must not overlap them.
+/// Accuracy: as sinkhorn_gradient with pairwise_cost_gradient:
+/// tests/primitive/sinkhorn_streaming_test.cpp.
+template <real T, class Memory, class Ground = absolute_difference>
+struct sinkhorn_table_gradient {
+  using memory = Memory;
+  sinkhorn<T, Memory, table_cost<T, Memory, Ground>> of{};  ///< as in the forward, full history
+  one_or_each<T, Memory> weight{T(1)};                      ///< one, or (B) each
+  matrix_view<T, Memory> student_gradient{};                ///< (column tokens, K) written
+  vector_view<T, Memory> row_marginal_gradient{};           ///< (row tokens) written, or no memory
+  vector_view<T, Memory> column_marginal_gradient{};        ///< (column tokens), or no memory
+
+  constexpr status check() const {
+    return of.inputs()
+        .that(of.history.row_scaling.rows == of.iterations, fault::shape,
+              "sinkhorn_table_gradient.of.history.row_scaling", double(of.history.row_scaling.rows),
+              "one row an iteration")
+        .each("sinkhorn_table_gradient.weight", weight, of.batch.problems(),
+              "one element a problem")
+        .matrix("sinkhorn_table_gradient.student_gradient", student_gradient, of.batch.columns,
+                of.cost.student.cols, "the shape of the student's table")
+        .optional("sinkhorn_table_gradient.row_marginal_gradient", row_marginal_gradient,
+                  of.batch.rows, "one element a row token")
+        .optional("sinkhorn_table_gradient.column_marginal_gradient", column_marginal_gradient,
+                  of.batch.columns, "one element a column token")
+        .answer();
+  }
+};
 }  // namespace mlot

@@ -5,9 +5,32 @@
 #include "mlot/primitive/sinkhorn.hpp"
 #include "mlot/scalar/device.hpp"
 namespace mlot::on {
-/// Largest |C|; an entry that is NaN or infinite is larger than all.
+/// The costs of one problem, computed where they are asked for.
+template <real T, class Ground>
+struct computed_cost {
+  table_cost<T, host_memory, Ground> const& tables;
+  index_t row_first, column_first, rows, cols;
+  T operator()(index_t i, index_t j) const {
+    wide_t<T> sum(0);
+    for (index_t l = 0; l < tables.teacher.cols; ++l)
+      sum += tables.ground.value(tables.teacher(row_first + i, l),
+                                 tables.student(column_first + j, l));
+    return T(sum);
+  }
+};
 template <real T>
-T largest_magnitude(matrix_view<T const, host_memory> cost) {
+auto cost_of(sinkhorn<T, host_memory> const& p, index_t b) {
+  return p.batch.of(p.cost, b);
+}
+template <real T, class Ground>
+auto cost_of(sinkhorn<T, host_memory, table_cost<T, host_memory, Ground>> const& p, index_t b) {
+  return computed_cost<T, Ground>{p.cost, p.batch.row_offset(b), p.batch.column_offset(b),
+                                  p.batch.row_count(b), p.batch.column_count(b)};
+}
+
+/// Largest |C|; an entry that is NaN or infinite is larger than all.
+template <real T, class Cost>
+T largest_magnitude(Cost const& cost) {
   using std::abs;
   T largest(0);
   for (index_t i = 0; i < cost.rows; ++i)
@@ -38,14 +61,14 @@ T scaling_for(bool logarithmic, T const& marginal, index_t size, Kernel kernel, 
 }
 
 /// Problem b in the numbers of its domain: kernel entries or exponents, scalings or logarithms.
-template <real T>
+template <real T, class Cost = matrix_view<T const, host_memory>>
 struct sinkhorn_problem {
-  sinkhorn<T, host_memory> const& p;
+  sinkhorn<T, host_memory, Cost> const& p;
   index_t b;
   bool logarithmic = p.history.logarithmic(b) != 0;
   index_t rows = p.batch.row_count(b), columns = p.batch.column_count(b);
   index_t row_first = p.batch.row_offset(b), column_first = p.batch.column_offset(b);
-  matrix_view<T const, host_memory> cost = p.batch.of(p.cost, b);
+  decltype(cost_of(p, b)) cost = cost_of(p, b);
   T warm_origin = largest_warm_start();  ///< subtracted from the warm start
   T balance = mean(p.column_marginal, column_first, columns, rows) /
               mean(p.row_marginal, row_first, rows, rows);
@@ -133,7 +156,8 @@ struct sinkhorn_problem {
     using std::abs, std::exp;
     T const marginal = b_of(j), nothing = logarithmic ? -infinity<T> : T(0);
     if (marginal == T(0) || after == nothing) return marginal;
-    return marginal * T(abs(T(T(logarithmic ? exp(T(before - after)) : before / after) - T(1))));
+    T const mass = logarithmic ? T(exp(T(before - after))) : T(before / after);
+    return marginal * T(abs(T(mass - T(1))));
   }
   T column_mass() const {
     wide_t<T> sum(0);
@@ -148,14 +172,15 @@ struct sinkhorn_problem {
 
 /// Whether problem b, with `largest` = max |C|, runs in the log domain; a fault names what is not
 /// allowed in its data.
-template <real T>
-status choose_domain(sinkhorn<T, host_memory> const& p, index_t b, T const& largest,
+template <real T, class Cost>
+status choose_domain(sinkhorn<T, host_memory, Cost> const& p, index_t b, T const& largest,
                      bool& logarithmic) {
+  auto const cost = cost_of(p, b);
   for (index_t i = p.batch.row_offset(b); i < p.batch.row_offset(b + 1); ++i) {
     if (T const a = p.row_marginal(i); !(a >= T(0) && a < infinity<T>))
       return {fault::data, "sinkhorn.row_marginal", "finite and at least 0", as_double(a), i};
     for (index_t j = 0; !(largest < infinity<T>)&&j < p.batch.column_count(b); ++j)
-      if (T const c = p.cost(i, j); !(c > -infinity<T> && c < infinity<T>))
+      if (T const c = cost(i - p.batch.row_offset(b), j); !(c > -infinity<T> && c < infinity<T>))
         return {fault::data, "sinkhorn.cost", "finite", as_double(c), i, j};
   }
   for (index_t j = p.batch.column_offset(b); j < p.batch.column_offset(b + 1); ++j)
@@ -165,7 +190,7 @@ status choose_domain(sinkhorn<T, host_memory> const& p, index_t b, T const& larg
     if (!p.warm_start.empty() && !(p.warm_start(j) < infinity<T>))
       return {fault::data, "sinkhorn.warm_start", "finite or -inf", as_double(p.warm_start(j)), j};
   double const exponent = as_double(T(largest / p.epsilon));
-  sinkhorn_problem<T> const problem{p, b, false};
+  sinkhorn_problem<T, Cost> const problem{p, b, false};
   bool const safe =
       exponent + problem.marginal_spread() + problem.warm_spread() <= p.safe_exponent();
   if (p.domain == sinkhorn_domain::scaling && !safe)
@@ -177,8 +202,8 @@ status choose_domain(sinkhorn<T, host_memory> const& p, index_t b, T const& larg
 }
 
 /// Writes what is asked for about the result, given the sums of the plan's rows and columns.
-template <real T, class RowSum, class ColumnSum>
-void write_report(sinkhorn_problem<T> const& problem, RowSum row_sum, ColumnSum column_sum) {
+template <real T, class Cost, class RowSum, class ColumnSum>
+void write_report(sinkhorn_problem<T, Cost> const& problem, RowSum row_sum, ColumnSum column_sum) {
   using std::abs, std::log;
   sinkhorn_report<T, host_memory> const& to = problem.p.report;
   if (!to.asks_for_sums()) return;
@@ -212,8 +237,8 @@ void write_report(sinkhorn_problem<T> const& problem, RowSum row_sum, ColumnSum 
   auto const write = [&](vector_view<T, host_memory> where, wide_t<T> const& x) {
     if (!where.empty()) where(problem.b) = T(x);
   };
-  auto const share = [&](wide_t<T> const& error) {
-    return columns.marginal > wide_t<T>(0) ? wide_t<T>(error / columns.marginal) : error;
+  auto const share = [&](wide_t<T> const& error) {  // without mass on one side none is missed
+    return columns.marginal > wide_t<T>(0) ? wide_t<T>(error / columns.marginal) : wide_t<T>(0);
   };
   write(to.row_error, share(rows.error));
   write(to.column_error, share(columns.error));
@@ -221,26 +246,31 @@ void write_report(sinkhorn_problem<T> const& problem, RowSum row_sum, ColumnSum 
   write(to.dual, dual - wide_t<T>(problem.p.epsilon) * surplus);
 }
 
-/// All iterations of one problem; `plan` holds the kernel until the end. Answers <P, C>.
-template <real T>
-T iterate(sinkhorn_problem<T> const& problem, matrix_view<T, host_memory> plan) {
+/// All iterations of one problem. A given `plan` holds the kernel until the end; where there is
+/// none, the kernel is computed anew every time. Answers <P, C>.
+template <real T, class Cost>
+T iterate(sinkhorn_problem<T, Cost> const& problem, matrix_view<T, host_memory> plan) {
   index_t const rows = problem.rows, columns = problem.columns;
   T const enough = problem.p.tolerance * problem.column_mass();
-  for (index_t i = 0; i < rows; ++i)
+  bool const kept = plan.data != nullptr;
+  for (index_t i = 0; i < rows && kept; ++i)
     for (index_t j = 0; j < columns; ++j) plan(i, j) = problem.kernel(i, j);
+  auto const kernel = [&](index_t i, index_t j) {
+    return kept ? plan(i, j) : problem.kernel(i, j);
+  };
   index_t r = 0;
   bool converged = false;
   while (r < problem.p.iterations && !converged) {
     ++r;
     for (index_t i = 0; i < rows; ++i)
       problem.u(r, i) = scaling_for(
-          problem.logarithmic, problem.a(i), columns, [&](index_t j) { return plan(i, j); },
+          problem.logarithmic, problem.a(i), columns, [&](index_t j) { return kernel(i, j); },
           [&](index_t j) { return problem.v_before(r, j); });
     wide_t<T> error(0);
     for (index_t j = 0; j < columns; ++j) {
       T const before = problem.v_before(r, j);
       T const after = scaling_for(
-          problem.logarithmic, problem.b_of(j), rows, [&](index_t i) { return plan(i, j); },
+          problem.logarithmic, problem.b_of(j), rows, [&](index_t i) { return kernel(i, j); },
           [&](index_t i) { return problem.u(r, i); });
       problem.v(r, j) = after;
       error += problem.column_error(j, before, after);
@@ -248,35 +278,39 @@ T iterate(sinkhorn_problem<T> const& problem, matrix_view<T, host_memory> plan) 
     converged = problem.p.tolerance > T(0) && T(error) <= enough;
   }
   problem.finish(r, converged);
-  wide_t<T> distance(0);
-  for (index_t i = 0; i < rows; ++i)
-    for (index_t j = 0; j < columns; ++j) {
-      plan(i, j) = problem.entry(problem.u(r, i), plan(i, j), problem.v(r, j));
-      distance += T(plan(i, j) * problem.cost(i, j));
-    }
+  auto const mass = [&](index_t i, index_t j) {
+    return problem.entry(problem.u(r, i), kernel(i, j), problem.v(r, j));
+  };
   write_report(
       problem,
       [&](index_t i) {
         wide_t<T> sum(0);
-        for (index_t j = 0; j < columns; ++j) sum += plan(i, j);
+        for (index_t j = 0; j < columns; ++j) sum += mass(i, j);
         return T(sum);
       },
       [&](index_t j) {
         wide_t<T> sum(0);
-        for (index_t i = 0; i < rows; ++i) sum += plan(i, j);
+        for (index_t i = 0; i < rows; ++i) sum += mass(i, j);
         return T(sum);
       });
+  wide_t<T> distance(0);
+  for (index_t i = 0; i < rows; ++i)
+    for (index_t j = 0; j < columns; ++j) {
+      T const moved = mass(i, j);
+      if (kept) plan(i, j) = moved;
+      distance += T(moved * problem.cost(i, j));
+    }
   return T(distance);
 }
 
-template <real T>
-status run(scalar, sinkhorn<T, host_memory> const& p, workspace<host_memory>) {
+template <real T, class Cost>
+status run(scalar, sinkhorn<T, host_memory, Cost> const& p, workspace<host_memory>) {
   for (index_t b = 0; b < p.batch.problems(); ++b) {
     bool logarithmic = false;
-    T const largest = largest_magnitude<T>(p.batch.of(p.cost, b));
+    T const largest = largest_magnitude<T>(cost_of(p, b));
     if (status const s = choose_domain(p, b, largest, logarithmic); !s.ok()) return s;
     p.history.logarithmic(b) = logarithmic;
-    p.distance(b) = iterate(sinkhorn_problem<T>{p, b}, p.batch.of(p.plan, b));
+    p.distance(b) = iterate(sinkhorn_problem<T, Cost>{p, b}, p.batch.of(p.plan, b));
   }
   return {};
 }

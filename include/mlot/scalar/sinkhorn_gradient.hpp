@@ -7,7 +7,8 @@ template <real T>
 struct sinkhorn_adjoints {
   matrix_view<T, host_memory> x, y;         ///< (N, column tokens), (N, row tokens)
   vector_view<T, host_memory> alpha, beta;  ///< (row tokens), (column tokens)
-  sinkhorn_adjoints(sinkhorn<T, host_memory> const& p, arena<host_memory>& space)
+  template <class Cost>
+  sinkhorn_adjoints(sinkhorn<T, host_memory, Cost> const& p, arena<host_memory>& space)
       : x(space.matrix<T>(p.iterations, p.batch.columns)),
         y(space.matrix<T>(p.iterations, p.batch.rows)),
         alpha(space.vector<T>(p.batch.rows)),
@@ -21,10 +22,10 @@ std::size_t scratch_size(scalar, sinkhorn_gradient<T, host_memory> const& p) {
   return space.bytes();
 }
 
-/// The unrolled gradient of one problem; `gradient` holds the kernel until the end.
-template <real T>
-void differentiate(sinkhorn_problem<T> const& problem, sinkhorn_adjoints<T> const& all,
-                   matrix_view<T, host_memory> gradient) {
+/// The recursion of one problem, given its kernel: fills x, y, and answers dSD/dC entry by entry.
+template <real T, class Cost, class Kernel>
+auto differentiate(sinkhorn_problem<T, Cost> const& problem, sinkhorn_adjoints<T> const& all,
+                   Kernel kernel) {
   index_t const rows = problem.rows, columns = problem.columns;
   index_t const iterations = problem.done();
   auto const x = [&](index_t r, index_t j) -> T& { return all.x(r - 1, problem.column_first + j); };
@@ -34,13 +35,11 @@ void differentiate(sinkhorn_problem<T> const& problem, sinkhorn_adjoints<T> cons
   auto const share = [](T const& adjoint, T const& marginal) {
     return marginal > T(0) ? T(adjoint / marginal) : T(0);
   };
-  for (index_t i = 0; i < rows; ++i)
-    for (index_t j = 0; j < columns; ++j) gradient(i, j) = problem.kernel(i, j);
-  auto const after = [&](index_t r, index_t i, index_t j) {  // P(r, r)
-    return problem.entry(problem.u(r, i), gradient(i, j), problem.v(r, j));
+  auto const after = [&problem, kernel](index_t r, index_t i, index_t j) {  // P(r, r)
+    return problem.entry(problem.u(r, i), kernel(i, j), problem.v(r, j));
   };
-  auto const between = [&](index_t r, index_t i, index_t j) {  // P(r, r - 1)
-    return problem.entry(problem.u(r, i), gradient(i, j), problem.v_before(r, j));
+  auto const between = [&problem, kernel](index_t r, index_t i, index_t j) {  // P(r, r - 1)
+    return problem.entry(problem.u(r, i), kernel(i, j), problem.v_before(r, j));
   };
 
   for (index_t i = 0; i < rows; ++i) alpha(i) = T(0);
@@ -65,22 +64,22 @@ void differentiate(sinkhorn_problem<T> const& problem, sinkhorn_adjoints<T> cons
       beta(j) = T(sum);
     }
   }
-  for (index_t i = 0; i < rows; ++i)
-    for (index_t j = 0; j < columns; ++j) {
-      T const mass = after(iterations, i, j);
-      wide_t<T> exponent_adjoint(T(mass * problem.cost(i, j)));
-      for (index_t r = 1; r <= iterations; ++r)
-        exponent_adjoint -= T(after(r, i, j) * x(r, j) + between(r, i, j) * y(r, i));
-      gradient(i, j) = T(mass - T(exponent_adjoint) / problem.p.epsilon);
-    }
+  return [=, &problem, &all](index_t i, index_t j) {
+    T const mass = after(iterations, i, j);
+    wide_t<T> exponent_adjoint(T(mass * problem.cost(i, j)));
+    for (index_t r = 1; r <= iterations; ++r)
+      exponent_adjoint -= T(after(r, i, j) * all.x(r - 1, problem.column_first + j) +
+                            between(r, i, j) * all.y(r - 1, problem.row_first + i));
+    return T(mass - T(exponent_adjoint) / problem.p.epsilon);
+  };
 }
 
-/// dSD/da = sum_r y^r and dSD/db = sum_r x^r of one problem, where y(r, i) and x(r, j) answer them. P
-/// does not see the factor that scales a to sum(b): it multiplies the gradient, and nothing comes
+/// dSD/da = sum_r y^r and dSD/db = sum_r x^r of one problem, where y(r, i) and x(r, j) answer them.
+/// P does not see the factor that scales a to sum(b): it multiplies the gradient, and nothing comes
 /// through it.
-template <real T, class Y, class X>
-void write_marginal_gradients(sinkhorn_gradient<T, host_memory> const& p,
-                              sinkhorn_problem<T> const& problem, Y y, X x) {
+template <class Gradient, class Problem, class Y, class X>
+void write_marginal_gradients(Gradient const& p, Problem const& problem, Y y, X x) {
+  using T = decltype(problem.a(0));
   index_t const iterations = problem.done();
   for (index_t i = 0; i < problem.rows && !p.row_marginal_gradient.empty(); ++i) {
     wide_t<T> sum(0);
@@ -94,16 +93,71 @@ void write_marginal_gradients(sinkhorn_gradient<T, host_memory> const& p,
   }
 }
 
+template <class Gradient, real T, class Problem>
+void write_marginal_gradients(Gradient const& p, Problem const& problem,
+                              sinkhorn_adjoints<T> const& all) {
+  write_marginal_gradients(
+      p, problem, [&](index_t r, index_t i) { return all.y(r - 1, problem.row_first + i); },
+      [&](index_t r, index_t j) { return all.x(r - 1, problem.column_first + j); });
+}
+
 template <real T>
 status run(scalar, sinkhorn_gradient<T, host_memory> const& p, workspace<host_memory> scratch) {
   arena<host_memory> space(scratch);
   sinkhorn_adjoints<T> const all(p.of, space);
   for (index_t b = 0; b < p.of.batch.problems(); ++b) {
     sinkhorn_problem<T> const problem{p.of, b};
-    differentiate(problem, all, p.of.batch.of(p.cost_gradient, b));
-    write_marginal_gradients(
-        p, problem, [&](index_t r, index_t i) { return all.y(r - 1, problem.row_first + i); },
-        [&](index_t r, index_t j) { return all.x(r - 1, problem.column_first + j); });
+    auto const gradient = p.of.batch.of(p.cost_gradient, b);  // holds the kernel until the end
+    for (index_t i = 0; i < problem.rows; ++i)
+      for (index_t j = 0; j < problem.columns; ++j) gradient(i, j) = problem.kernel(i, j);
+    auto const entry =
+        differentiate(problem, all, [=](index_t i, index_t j) { return gradient(i, j); });
+    for (index_t i = 0; i < problem.rows; ++i)
+      for (index_t j = 0; j < problem.columns; ++j) gradient(i, j) = entry(i, j);
+    write_marginal_gradients(p, problem, all);
+  }
+  return {};
+}
+
+template <real T, class Ground>
+struct table_adjoints {
+  sinkhorn_adjoints<T> adjoints;
+  vector_view<wide_t<T>, host_memory> row;  ///< (K) one student token's gradient
+  table_adjoints(sinkhorn_table_gradient<T, host_memory, Ground> const& p,
+                 arena<host_memory>& space)
+      : adjoints(p.of, space), row(space.vector<wide_t<T>>(p.of.cost.student.cols)) {}
+};
+
+template <real T, class Ground>
+std::size_t scratch_size(scalar, sinkhorn_table_gradient<T, host_memory, Ground> const& p) {
+  arena<host_memory> space;
+  table_adjoints<T, Ground>(p, space);
+  return space.bytes();
+}
+
+template <real T, class Ground>
+status run(scalar, sinkhorn_table_gradient<T, host_memory, Ground> const& p,
+           workspace<host_memory> scratch) {
+  arena<host_memory> space(scratch);
+  table_adjoints<T, Ground> const all(p, space);
+  auto const& tables = p.of.cost;
+  for (index_t b = 0; b < p.of.batch.problems(); ++b) {
+    sinkhorn_problem<T, table_cost<T, host_memory, Ground>> const problem{p.of, b};
+    auto const entry = differentiate(problem, all.adjoints,
+                                     [&](index_t i, index_t j) { return problem.kernel(i, j); });
+    for (index_t j = 0; j < problem.columns; ++j) {
+      index_t const s = problem.column_first + j;
+      for (index_t l = 0; l < all.row.size; ++l) all.row(l) = wide_t<T>(0);
+      for (index_t i = 0; i < problem.rows; ++i) {
+        T const upstream = entry(i, j);
+        for (index_t l = 0; l < all.row.size; ++l)
+          all.row(l) += upstream * tables.ground.slope(tables.teacher(problem.row_first + i, l),
+                                                       tables.student(s, l));
+      }
+      for (index_t l = 0; l < all.row.size; ++l)
+        p.student_gradient(s, l) = p.weight(b) * T(all.row(l));
+    }
+    write_marginal_gradients(p, problem, all.adjoints);
   }
   return {};
 }

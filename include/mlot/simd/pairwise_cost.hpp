@@ -18,20 +18,21 @@ void turn(matrix_view<T const, host_memory> from, matrix_view<T, host_memory> to
   });
 }
 
-/// Costs of `Rows` consecutive teacher rows of problem b against its student tokens: a register
-/// holds one row's costs of a batch of student tokens while the columns of the tables go by.
+/// Costs of `Rows` consecutive teacher rows, from i on, against `count` student tokens from `first`
+/// on: a register holds one row's costs of a batch of student tokens while the columns of the
+/// tables go by. Row r is written at out + r stride.
 template <class Batch, index_t Rows, class T, class Ground>
-void cost_rows(pairwise_cost<T, host_memory, Ground> const& p, matrix_view<T, host_memory> turned,
-               index_t b, index_t i) {
-  index_t const first = p.batch.column_offset(b);
-  for_lanes<Batch>(p.batch.column_count(b), [&](index_t j, auto which) {
+void write_costs(Ground const& ground, matrix_view<T const, host_memory> teacher,
+                 matrix_view<T, host_memory> turned, index_t i, index_t first, index_t count,
+                 T* out, index_t stride) {
+  for_lanes<Batch>(count, [&](index_t j, auto which) {
     Batch sum[Rows];
     for (index_t r = 0; r < Rows; ++r) sum[r] = Batch(T(0));
     for (index_t l = 0; l < turned.rows; ++l) {
       Batch const s = load_lanes<Batch>(&turned(l, first + j), which);
-      for (index_t r = 0; r < Rows; ++r) sum[r] += p.ground.value(Batch(p.teacher(i + r, l)), s);
+      for (index_t r = 0; r < Rows; ++r) sum[r] += ground.value(Batch(teacher(i + r, l)), s);
     }
-    for (index_t r = 0; r < Rows; ++r) store_lanes(&p.cost(i + r, j), sum[r], which);
+    for (index_t r = 0; r < Rows; ++r) store_lanes(out + r * stride + j, sum[r], which);
   });
 }
 
@@ -58,10 +59,11 @@ status run(simd<Arch>, pairwise_cost<T, host_memory, Ground> const& p,
     for (index_t i = block * rows; i < end;) {
       while (i >= p.batch.row_offset(b + 1)) ++b;
       index_t const problem_end = std::min(end, p.batch.row_offset(b + 1));
-      for_row_groups(i, problem_end,
-                     [&]<index_t Rows>(index_t row, std::integral_constant<index_t, Rows>) {
-                       cost_rows<batch, Rows>(p, turned, b, row);
-                     });
+      for_row_groups(
+          i, problem_end, [&]<index_t Rows>(index_t row, std::integral_constant<index_t, Rows>) {
+            write_costs<batch, Rows>(p.ground, p.teacher, turned, row, p.batch.column_offset(b),
+                                     p.batch.column_count(b), &p.cost(row, 0), p.cost.row_stride);
+          });
       i = problem_end;
     }
   });
@@ -81,46 +83,49 @@ Batch add_slope(absolute_difference const&, Batch const& sum, Batch const& upstr
   return add_where(t > s, add_where(s > t, sum, upstream), Batch(-upstream));
 }
 
-/// One tile of the way back: `width` student tokens of problem b from token j on. Their gradients
-/// stay in `sums` (K, tile) while the upstream matrix is read once, some rows at a time.
-template <class Batch, class T, class Ground>
+/// One tile of the way back: `width` student tokens, columns `first` .. of the turned table. Their
+/// gradients stay in `sums` (K, most) while the upstream matrix goes by once, some rows at a time.
+template <class Batch, class Ground>
 struct cost_gradient_tile {
+  using T = typename Batch::value_type;
   static constexpr index_t most = 4 * index_t(Batch::size), rows = 32;
-  pairwise_cost_gradient<T, host_memory, Ground> const& p;
+  Ground const& ground;
+  matrix_view<T const, host_memory> teacher;
   matrix_view<T, host_memory> turned;
-  index_t b, j, width;
+  index_t first, width;
+  T* sums;
 
-  /// Adds rows i .. to the gradients of `Columns` table columns.
-  template <index_t Columns>
-  void add(index_t i, index_t end, index_t l, T* sums) const {
-    index_t const first = p.of.batch.column_offset(b) + j;
+  void clear() const { std::fill_n(sums, turned.rows * most, T(0)); }
+  /// Adds teacher rows i .. past - 1, for which upstream(row, at, which) answers lanes of the
+  /// upstream matrix at student token first + at.
+  template <class Upstream>
+  void add(index_t i, index_t past, Upstream upstream) const {
+    index_t l = 0;
+    for (; l + 4 <= turned.rows; l += 4) add_columns<4>(i, past, l, upstream);
+    for (; l < turned.rows; ++l) add_columns<1>(i, past, l, upstream);
+  }
+  void write(matrix_view<T, host_memory> gradient, T weight) const {
+    for (index_t at = 0; at < width; ++at)
+      for (index_t l = 0; l < turned.rows; ++l)
+        gradient(first + at, l) = weight * sums[l * most + at];
+  }
+
+ private:
+  template <index_t Columns, class Upstream>
+  void add_columns(index_t i, index_t past, index_t l, Upstream upstream) const {
     for_lanes<Batch>(width, [&](index_t at, auto which) {
       Batch s[Columns], sum[Columns];
       for (index_t c = 0; c < Columns; ++c) {
         s[c] = load_lanes<Batch>(&turned(l + c, first + at), which);
         sum[c] = Batch::load_aligned(sums + (l + c) * most + at);
       }
-      for (index_t row = i; row < end; ++row) {
-        Batch const upstream = load_lanes<Batch>(&p.upstream(row, j + at), which);
+      for (index_t row = i; row < past; ++row) {
+        Batch const above = upstream(row, at, which);
         for (index_t c = 0; c < Columns; ++c)
-          sum[c] = add_slope(p.of.ground, sum[c], upstream, Batch(p.of.teacher(row, l + c)), s[c]);
+          sum[c] = add_slope(ground, sum[c], above, Batch(teacher(row, l + c)), s[c]);
       }
       for (index_t c = 0; c < Columns; ++c) sum[c].store_aligned(sums + (l + c) * most + at);
     });
-  }
-  void write(T* sums) const {
-    index_t const k = p.of.student.cols, end = p.of.batch.row_offset(b + 1);
-    std::fill_n(sums, k * most, T(0));
-    for (index_t i = p.of.batch.row_offset(b); i < end; i += rows) {
-      index_t const past = std::min(i + rows, end);
-      index_t l = 0;
-      for (; l + 4 <= k; l += 4) add<4>(i, past, l, sums);
-      for (; l < k; ++l) add<1>(i, past, l, sums);
-    }
-    T const weight = p.weight(b);
-    for (index_t at = 0; at < width; ++at)
-      for (index_t l = 0; l < k; ++l)
-        p.student_gradient(p.of.batch.column_offset(b) + j + at, l) = weight * sums[l * most + at];
   }
 };
 
@@ -157,9 +162,17 @@ status run(simd<Arch>, pairwise_cost_gradient<T, host_memory, Ground> const& p,
     index_t const b = n / tiles.a_problem, tile = n % tiles.a_problem, j = tile * tiles.width;
     index_t const width = std::min(tiles.width, p.of.batch.column_count(b) - j);
     index_t const place = p.of.batch.column_offset(b) / tiles.width + b + tile;
-    if (width > 0)
-      cost_gradient_tile<batch, T, Ground>{p, tiles.turned, b, j, width}.write(
-          &tiles.sums(place, 0));
+    if (width <= 0) return;
+    cost_gradient_tile<batch, Ground> const all{p.of.ground,  p.of.teacher,
+                                                tiles.turned, p.of.batch.column_offset(b) + j,
+                                                width,        &tiles.sums(place, 0)};
+    all.clear();
+    index_t const end = p.of.batch.row_offset(b + 1);
+    for (index_t i = p.of.batch.row_offset(b); i < end; i += all.rows)
+      all.add(i, std::min(i + all.rows, end), [&](index_t row, index_t at, auto which) {
+        return load_lanes<batch>(&p.upstream(row, j + at), which);
+      });
+    all.write(p.student_gradient, p.weight(b));
   });
   return {};
 }

@@ -3,29 +3,31 @@
 
 #include "mlot/scalar/sinkhorn_gradient.hpp"
 #include "mlot/simd/sinkhorn.hpp"
-/// The unrolled gradient, one sweep an iteration. The last sweep and the last pass over the matrix
-/// are one: a row is finished while it is in cache.
+/// The unrolled gradient, one sweep an iteration. Where the cost is a matrix, the last sweep and
+/// the pass that writes dSD/dC are one: a row is finished while it is in cache. Where it is
+/// computed, dSD/dC is made tile by tile and goes into the student's gradient at once.
 namespace mlot::on {
 /// x^r and y^r of all problems, from N down to 1, and the first adjoint of log u.
 template <class T>
 struct adjoint_scratch {
   matrix_view<T, host_memory> x, y;   ///< (N, column tokens), (N, row tokens)
   vector_view<T, host_memory> alpha;  ///< (row tokens)
-  adjoint_scratch(sinkhorn<T, host_memory> const& p, arena<host_memory>& space)
+  template <class Cost>
+  adjoint_scratch(sinkhorn<T, host_memory, Cost> const& p, arena<host_memory>& space)
       : x(space.matrix<T>(p.iterations, p.batch.columns)),
         y(space.matrix<T>(p.iterations, p.batch.rows)),
         alpha(space.vector<T>(p.batch.rows)) {}
 };
 
-template <class Batch>
+template <class Batch, class Cost>
 struct adjoints {
   using T = typename Batch::value_type;
-  problem_lanes<Batch> const& lanes;
-  row_blocks<Batch> const& blocks;
+  cost_source<Batch, Cost> const& source;
   matrix_view<T, host_memory> gradient;  ///< in the scaling domain holds K until the last pass
   adjoint_scratch<T> const& all;
   T const* initial;  ///< v^0
-  sinkhorn_problem<T> const& problem = lanes.problem;
+  row_blocks<Batch> const& blocks = source.blocks;
+  sinkhorn_problem<T, Cost> const& problem = source.problem;
   index_t iterations = problem.done();
 
   T* x(index_t r) const { return &all.x(r - 1, problem.column_first); }
@@ -36,12 +38,12 @@ struct adjoints {
 
 /// In the scaling domain X^r = v^r o x^r and Y^r = u^r o y^r are kept, with which K alone is
 /// needed.
-template <class Batch>
-struct scaling_adjoints : adjoints<Batch> {
-  using typename adjoints<Batch>::T;
-  using base = adjoints<Batch>;
-  using base::lanes, base::blocks, base::gradient, base::problem, base::iterations;
+template <class Batch, class Cost>
+struct scaling_adjoints : adjoints<Batch, Cost> {
+  using base = adjoints<Batch, Cost>;
+  using base::source, base::blocks, base::gradient, base::problem, base::iterations;
   using base::x, base::y, base::v, base::alpha;
+  using typename base::T;
 
   static constexpr T no_mass = 0;  ///< as u or v
 
@@ -49,13 +51,22 @@ struct scaling_adjoints : adjoints<Batch> {
   T own_x(index_t r, index_t j) const { return share_of(x(r)[j], v(r)[j]); }
   T own_y(index_t r, index_t i) const { return share_of(y(r, i), problem.u(r, i)); }
   /// Before row i is used for the first time.
-  void begin_row(index_t i) const { lanes.write_kernel_row(i, &gradient(i, 0)); }
-  Batch mass(index_t i, index_t j, auto which, Batch const& last) const {
-    return Batch(problem.u(iterations, i)) * load_lanes<Batch>(&gradient(i, j), which) * last;
+  void begin_row(index_t k, index_t i) const {
+    if constexpr (!source.computed) write_kernel_row(source, k, i, &gradient(i, 0));
+  }
+  Batch kernel(cost_rows<Batch> const& costs, index_t i, index_t j, auto which) const {
+    if constexpr (source.computed)
+      return costs.kernel(i, j, which);
+    else
+      return load_lanes<Batch>(&gradient(i, j), which);
+  }
+  Batch mass(cost_rows<Batch> const& costs, index_t i, index_t j, auto which,
+             Batch const& last) const {
+    return Batch(problem.u(iterations, i)) * kernel(costs, i, j, which) * last;
   }
   Batch column_adjoint(index_t r, index_t j, auto which, Batch const& beta) const {
     return load_lanes<Batch>(v(r) + j, which) *
-           share_in_lanes(beta, lanes.column_marginal(j, which));
+           share_in_lanes(beta, column_marginal<Batch>(problem, j, which));
   }
   Batch beta(index_t r, index_t j, auto which, Batch const& sum) const {
     return -(load_lanes<Batch>(v(r - 1) + j, which) * sum);
@@ -66,13 +77,18 @@ struct scaling_adjoints : adjoints<Batch> {
   }
   void sweep_block(index_t r, index_t k) const {
     sweep<Batch, T>(
-        gradient, blocks.begin(k), blocks.end(k), x(r), blocks.sums(k), [](index_t) {},
+        problem.columns, blocks.begin(k), blocks.end(k), x(r), blocks.sums(k),
+        [&](index_t i, index_t) -> strided_rows<T> {
+          if constexpr (source.computed)
+            return source.kernel_rows(k, i).from(i);
+          else
+            return {&gradient(i, 0), gradient.row_stride};
+        },
         [&](index_t i, T dot) { return row_adjoint(r, i, dot); });
   }
-  /// y^1, then  K o { u^N (v^N)^T o (1 - C / epsilon) + (1 / epsilon) sum_r [ u^r (X^r)^T
-  /// + Y^r (v^(r-1))^T ] }
+  /// y^1 of some rows of a kernel that exists.
   template <index_t Rows>
-  void finish_rows(index_t i) const {
+  void last_row_adjoints(index_t, index_t i) const {
     Batch dot[Rows];
     for (auto& d : dot) d = Batch(T(0));
     for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
@@ -81,56 +97,62 @@ struct scaling_adjoints : adjoints<Batch> {
         dot[n] = multiply_add(load_lanes<Batch>(&gradient(i + n, j), which), x1, dot[n]);
     });
     for (index_t n = 0; n < Rows; ++n) row_adjoint(1, i + n, lane_sum(dot[n]));
-    Batch const one(T(1)), rate = -lanes.rate;
-    for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
-      Batch sum[Rows];
-      for (auto& s : sum) s = Batch(T(0));
-      for (index_t r = 1; r <= iterations; ++r) {
-        Batch const xr = load_lanes<Batch>(x(r) + j, which);
-        Batch const vr = load_lanes<Batch>(v(r - 1) + j, which);
-        for (index_t n = 0; n < Rows; ++n)
-          sum[n] = multiply_add(Batch(problem.u(r, i + n)), xr,
-                                Batch(multiply_add(Batch(y(r, i + n)), vr, sum[n])));
-      }
-      Batch const last = load_lanes<Batch>(v(iterations) + j, which);
-      for (index_t n = 0; n < Rows; ++n) {
-        Batch const kernel = load_lanes<Batch>(&gradient(i + n, j), which);
-        Batch const u(problem.u(iterations, i + n)), c = lanes.cost(i + n, j, which);
-        Batch const direct = u * last * (one - c * rate);
-        store_lanes(&gradient(i + n, j), Batch(kernel * multiply_add(sum[n], rate, direct)), which);
-      }
-    });
+  }
+  /// dSD/dC of rows i .. at some columns:  K o { u^N (v^N)^T o (1 - C / epsilon)
+  /// + (1 / epsilon) sum_r [ u^r (X^r)^T + Y^r (v^(r-1))^T ] }
+  template <index_t Rows>
+  void entries(cost_rows<Batch> const& costs, index_t i, index_t j, auto which,
+               Batch (&out)[Rows]) const {
+    Batch const one(T(1)), rate = -source.rate;
+    Batch sum[Rows];
+    for (auto& s : sum) s = Batch(T(0));
+    for (index_t r = 1; r <= iterations; ++r) {
+      Batch const xr = load_lanes<Batch>(x(r) + j, which);
+      Batch const vr = load_lanes<Batch>(v(r - 1) + j, which);
+      for (index_t n = 0; n < Rows; ++n)
+        sum[n] = multiply_add(Batch(problem.u(r, i + n)), xr,
+                              Batch(multiply_add(Batch(y(r, i + n)), vr, sum[n])));
+    }
+    Batch const last = load_lanes<Batch>(v(iterations) + j, which);
+    for (index_t n = 0; n < Rows; ++n) {
+      Batch const u(problem.u(iterations, i + n)), c = costs.cost(i + n, j, which);
+      Batch const direct = u * last * (one - c * rate);
+      out[n] = kernel(costs, i + n, j, which) * multiply_add(sum[n], rate, direct);
+    }
   }
 };
 
 /// In the log domain x^r and y^r themselves are kept, and every P(q, r) is made from its exponents.
-template <class Batch>
-struct logarithmic_adjoints : adjoints<Batch> {
-  using typename adjoints<Batch>::T;
-  using base = adjoints<Batch>;
-  using base::lanes, base::blocks, base::gradient, base::problem, base::iterations;
+template <class Batch, class Cost>
+struct logarithmic_adjoints : adjoints<Batch, Cost> {
+  using base = adjoints<Batch, Cost>;
+  using base::source, base::blocks, base::gradient, base::problem, base::iterations;
   using base::x, base::y, base::v, base::alpha;
+  using typename base::T;
 
   static constexpr T no_mass = -infinity<T>;
 
   T own_x(index_t r, index_t j) const { return x(r)[j]; }
   T own_y(index_t r, index_t i) const { return y(r, i); }
-  void begin_row(index_t) const {}
+  void begin_row(index_t, index_t) const {}
   /// P(q, r) at row i, with v the logarithms v^r.
-  Batch plan(index_t q, index_t i, index_t j, auto which, Batch const& log_v) const {
-    return exponential(Batch(lanes.exponent(i, j, which, Batch(problem.u(q, i))) + log_v));
+  Batch plan(cost_rows<Batch> const& costs, index_t q, index_t i, index_t j, auto which,
+             Batch const& log_v) const {
+    return exponential(Batch(costs.exponent(i, j, which, Batch(problem.u(q, i))) + log_v));
   }
-  Batch mass(index_t i, index_t j, auto which, Batch const& last) const {
-    return plan(iterations, i, j, which, last);
+  Batch mass(cost_rows<Batch> const& costs, index_t i, index_t j, auto which,
+             Batch const& last) const {
+    return plan(costs, iterations, i, j, which, last);
   }
   Batch column_adjoint(index_t, index_t j, auto which, Batch const& beta) const {
-    return share_in_lanes(beta, lanes.column_marginal(j, which));
+    return share_in_lanes(beta, column_marginal<Batch>(problem, j, which));
   }
   Batch beta(index_t, index_t, auto, Batch const& sum) const { return -sum; }
-  void row_adjoint(index_t r, index_t i) const {
+  void row_adjoint(cost_rows<Batch> const& costs, index_t r, index_t i) const {
     Batch dot(T(0));
     for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
-      Batch const after = plan(r, i, j, which, load_lanes<Batch>(v(r) + j, which, -infinity<T>));
+      Batch const after =
+          plan(costs, r, i, j, which, load_lanes<Batch>(v(r) + j, which, -infinity<T>));
       dot = multiply_add(after, load_lanes<Batch>(x(r) + j, which), dot);
     });
     T const own = r == iterations ? alpha(i) : T(0);
@@ -139,50 +161,50 @@ struct logarithmic_adjoints : adjoints<Batch> {
   void sweep_block(index_t r, index_t k) const {
     T* const out = blocks.sums(k);
     for (index_t i = blocks.begin(k); i < blocks.end(k); ++i) {
-      row_adjoint(r, i);
+      auto const costs = source.rows(k, i);
+      row_adjoint(costs, r, i);
       Batch const weight(y(r, i));
       for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
         Batch const between =
-            plan(r, i, j, which, load_lanes<Batch>(v(r - 1) + j, which, -infinity<T>));
+            plan(costs, r, i, j, which, load_lanes<Batch>(v(r - 1) + j, which, -infinity<T>));
         store_lanes(out + j,
                     Batch(multiply_add(between, weight, load_lanes<Batch>(out + j, which))), which);
       });
     }
   }
   template <index_t Rows>
-  void finish_rows(index_t begin) const {
-    for (index_t i = begin; i < begin + Rows; ++i) {
-      row_adjoint(1, i);
-      for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
-        Batch const last = load_lanes<Batch>(v(iterations) + j, which, -infinity<T>);
-        Batch const moved = plan(iterations, i, j, which, last);
-        Batch adjoint = moved * lanes.cost(i, j, which);
-        for (index_t r = 1; r <= iterations; ++r) {
-          Batch const after =
-              plan(r, i, j, which, load_lanes<Batch>(v(r) + j, which, -infinity<T>));
-          Batch const between =
-              plan(r, i, j, which, load_lanes<Batch>(v(r - 1) + j, which, -infinity<T>));
-          adjoint = multiply_add(Batch(-after), load_lanes<Batch>(x(r) + j, which), adjoint);
-          adjoint = multiply_add(Batch(-between), Batch(y(r, i)), adjoint);
-        }
-        store_lanes(&gradient(i, j), Batch(multiply_add(adjoint, lanes.rate, moved)), which);
-      });
+  void last_row_adjoints(index_t k, index_t begin) const {
+    for (index_t i = begin; i < begin + Rows; ++i) row_adjoint(source.rows(k, i), 1, i);
+  }
+  template <index_t Rows>
+  void entries(cost_rows<Batch> const& costs, index_t begin, index_t j, auto which,
+               Batch (&out)[Rows]) const {
+    for (index_t n = 0; n < Rows; ++n) {
+      index_t const i = begin + n;
+      Batch const last = load_lanes<Batch>(v(iterations) + j, which, -infinity<T>);
+      Batch const moved = plan(costs, iterations, i, j, which, last);
+      Batch adjoint = moved * costs.cost(i, j, which);
+      for (index_t r = 1; r <= iterations; ++r) {
+        Batch const after =
+            plan(costs, r, i, j, which, load_lanes<Batch>(v(r) + j, which, -infinity<T>));
+        Batch const between =
+            plan(costs, r, i, j, which, load_lanes<Batch>(v(r - 1) + j, which, -infinity<T>));
+        adjoint = multiply_add(Batch(-after), load_lanes<Batch>(x(r) + j, which), adjoint);
+        adjoint = multiply_add(Batch(-between), Batch(y(r, i)), adjoint);
+      }
+      out[n] = multiply_add(adjoint, source.rate, moved);
     }
   }
 };
 
-/// The gradient of one problem, with the threads of `blocks`.
-template <class Batch, template <class> class Adjoints>
-void differentiate_in_lanes(sinkhorn_gradient<typename Batch::value_type, host_memory> const& p,
-                            sinkhorn_problem<typename Batch::value_type> const& problem,
-                            row_blocks<Batch> const& blocks,
-                            adjoint_scratch<typename Batch::value_type> const& all,
-                            typename Batch::value_type* initial) {
-  using T = typename Batch::value_type;
-  problem_lanes<Batch> const lanes{problem};
-  Adjoints<Batch> const way_back{
-      {lanes, blocks, p.of.batch.of(p.cost_gradient, problem.b), all, initial}};
-  index_t const iterations = problem.done();
+/// The recursion of one problem, with the threads of its blocks, down to x^1.
+template <class Adjoints>
+void recur(Adjoints const& way_back, typename Adjoints::T* initial) {
+  using T = typename Adjoints::T;
+  using Batch = decltype(way_back.source.rate);
+  auto const& blocks = way_back.blocks;
+  auto const& problem = way_back.problem;
+  index_t const iterations = way_back.iterations;
   if (blocks.threads.rank == 0)
     for (index_t j = 0; j < problem.columns; ++j) initial[j] = problem.v_before(1, j);
   auto const write_x = [&](index_t r, index_t j, auto which, Batch const& beta) {
@@ -194,11 +216,12 @@ void differentiate_in_lanes(sinkhorn_gradient<typename Batch::value_type, host_m
     T* const out = blocks.sums(k);
     std::fill_n(out, problem.columns, T(0));
     for (index_t i = blocks.begin(k); i < blocks.end(k); ++i) {
-      way_back.begin_row(i);
+      way_back.begin_row(k, i);
+      auto const costs = way_back.source.rows(k, i);
       Batch moved(T(0));
       for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
         Batch const last = load_lanes<Batch>(way_back.v(iterations) + j, which, way_back.no_mass);
-        Batch const p = way_back.mass(i, j, which, last) * lanes.cost(i, j, which);
+        Batch const p = way_back.mass(costs, i, j, which, last) * costs.cost(i, j, which);
         moved += p;
         store_lanes(out + j, Batch(load_lanes<Batch>(out + j, which) + p), which);
       });
@@ -216,48 +239,167 @@ void differentiate_in_lanes(sinkhorn_gradient<typename Batch::value_type, host_m
       write_x(r - 1, j, which, way_back.beta(r, j, which, sum));
     });
   }
-  blocks.for_mine(iterations, [&](index_t k) {
+}
+
+/// y^1 and dSD/dC into its matrix.
+template <class Adjoints>
+void finish(sinkhorn_gradient<typename Adjoints::T, host_memory> const&, Adjoints const& way_back,
+            matrix_view<typename Adjoints::T, host_memory>) {
+  using Batch = decltype(way_back.source.rate);
+  auto const& blocks = way_back.blocks;
+  blocks.for_mine(way_back.iterations, [&](index_t k) {
     for_row_groups(blocks.begin(k), blocks.end(k),
                    [&]<index_t Rows>(index_t i, std::integral_constant<index_t, Rows>) {
-                     way_back.template finish_rows<Rows>(i);
+                     way_back.template last_row_adjoints<Rows>(k, i);
+                     auto const costs = way_back.source.rows(k, i);
+                     for_lanes<Batch>(way_back.problem.columns, [&](index_t j, auto which) {
+                       Batch out[Rows];
+                       way_back.template entries<Rows>(costs, i, j, which, out);
+                       for (index_t n = 0; n < Rows; ++n)
+                         store_lanes(&way_back.gradient(i + n, j), out[n], which);
+                     });
                    });
   });
+}
+
+/// y^1; then the student's gradient, a tile of its tokens at a time: some rows of C at the tile are
+/// computed, become dSD/dC in place, and are added to the tile's gradient.
+template <class Ground, class Adjoints>
+void finish(sinkhorn_table_gradient<typename Adjoints::T, host_memory, Ground> const& p,
+            Adjoints const& way_back, matrix_view<typename Adjoints::T, host_memory> sums) {
+  using T = typename Adjoints::T;
+  using Batch = decltype(way_back.source.rate);
+  using tile = cost_gradient_tile<Batch, Ground>;
+  auto const& blocks = way_back.blocks;
+  auto const& problem = way_back.problem;
+  auto const& tables = p.of.cost;
+  auto const turned = way_back.source.scratch.turned;
+  blocks.for_mine(way_back.iterations, [&](index_t k) { way_back.sweep_block(1, k); });
   blocks.threads.wait();
-  if (blocks.threads.rank == 0)
+  index_t const tiles = (problem.columns + tile::most - 1) / tile::most;
+  for (index_t n = blocks.threads.share(tiles); n < blocks.threads.share_end(tiles); ++n) {
+    index_t const first = n * tile::most, width = std::min(tile::most, problem.columns - first);
+    index_t const place = problem.column_first / tile::most + problem.b + n;
+    tile const own{tables.ground, tables.teacher, turned, problem.column_first + first,
+                   width,         &sums(place, 0)};
+    own.clear();
+    alignas(64) T rows[tile::rows * tile::most];
+    for (index_t begin = 0; begin < problem.rows; begin += tile::rows) {
+      index_t const end = std::min(begin + tile::rows, problem.rows);
+      cost_rows<Batch> const costs{rows, tile::most, begin, first, way_back.source.rate};
+      for_row_groups(
+          begin, end, [&]<index_t Rows>(index_t i, std::integral_constant<index_t, Rows>) {
+            T* const out = rows + (i - begin) * tile::most;
+            write_costs<Batch, Rows>(tables.ground, tables.teacher, turned, problem.row_first + i,
+                                     own.first, width, out, tile::most);
+            for_lanes<Batch>(width, [&](index_t at, auto which) {
+              Batch entries[Rows];
+              way_back.template entries<Rows>(costs, i, first + at, which, entries);
+              for (index_t r = 0; r < Rows; ++r)
+                store_lanes(out + r * tile::most + at, entries[r], which);
+            });
+          });
+      own.add(problem.row_first + begin, problem.row_first + end,
+              [&](index_t row, index_t at, auto which) {
+                return costs.cost(row - problem.row_first, first + at, which);
+              });
+    }
+    own.write(p.student_gradient, p.weight(problem.b));
+  }
+}
+
+/// Everything that a gradient needs beside its outputs.
+template <class Batch, class Cost>
+struct gradient_scratch {
+  using T = typename Batch::value_type;
+  iteration_scratch<T, Cost> iterations;
+  adjoint_scratch<T> adjoint;
+  matrix_view<T, host_memory> sums{};  ///< of the tiles, where the cost is computed
+  gradient_scratch(sinkhorn<T, host_memory, Cost> const& p, arena<host_memory>& space)
+      : iterations(p, space), adjoint(p, space) {
+    if constexpr (cost_source<Batch, Cost>::computed) {
+      index_t const width = 4 * index_t(Batch::size);
+      sums = space.matrix<T>(p.batch.columns / width + p.batch.problems(),
+                             p.cost.student.cols * width);
+    }
+  }
+};
+
+template <class Batch, class Gradient, class Cost, template <class, class> class Adjoints>
+void differentiate_in_lanes(Gradient const& p, cost_source<Batch, Cost> const& source,
+                            gradient_scratch<Batch, Cost> const& all,
+                            matrix_view<typename Batch::value_type, host_memory> gradient) {
+  auto* const initial = &all.iterations.initial(source.problem.column_first);
+  Adjoints<Batch, Cost> const way_back{{source, gradient, all.adjoint, initial}};
+  recur(way_back, initial);
+  finish(p, way_back, all.sums);
+  source.blocks.threads.wait();
+  if (source.blocks.threads.rank == 0)
     write_marginal_gradients(
-        p, problem, [&](index_t r, index_t i) { return way_back.own_y(r, i); },
+        p, source.problem, [&](index_t r, index_t i) { return way_back.own_y(r, i); },
         [&](index_t r, index_t j) { return way_back.own_x(r, j); });
+}
+
+/// `gradient_of(b)` is the matrix dSD/dC of problem b, where there is one.
+template <class Batch, class Gradient, class Cost, class GradientOf>
+void differentiate_all(Gradient const& p,
+                       sinkhorn<typename Batch::value_type, host_memory, Cost> const& of,
+                       gradient_scratch<Batch, Cost> const& all, GradientOf gradient_of) {
+  using T = typename Batch::value_type;
+  auto const zero = [](index_t, index_t) { return T(0); };
+  all.iterations.costs.prepare(of.cost);
+  for_problems(of.batch, all.iterations.order, 4 * of.iterations,
+               [&](index_t b, team const& threads) {
+                 sinkhorn_problem<T, Cost> const problem{of, b};
+                 if (problem.rows == 0 || problem.columns == 0) {
+                   if (threads.rank == 0) write_marginal_gradients(p, problem, zero, zero);
+                   return;
+                 }
+                 row_blocks<Batch> const blocks(of.batch, b, all.iterations.blocks, threads);
+                 cost_source<Batch, Cost> const source{problem, blocks, all.iterations.costs};
+                 if (problem.logarithmic)
+                   differentiate_in_lanes<Batch, Gradient, Cost, logarithmic_adjoints>(
+                       p, source, all, gradient_of(b));
+                 else
+                   differentiate_in_lanes<Batch, Gradient, Cost, scaling_adjoints>(p, source, all,
+                                                                                   gradient_of(b));
+               });
 }
 
 template <class Arch, has_lanes T>
 std::size_t scratch_size(simd<Arch>, sinkhorn_gradient<T, host_memory> const& p) {
   arena<host_memory> space;
-  iteration_scratch<T>(p.of.batch, space);
-  adjoint_scratch<T>(p.of, space);
+  gradient_scratch<lanes_of<T, Arch>, matrix_view<T const, host_memory>>(p.of, space);
   return space.bytes();
 }
 
 template <class Arch, has_lanes T>
 status run(simd<Arch>, sinkhorn_gradient<T, host_memory> const& p, workspace<host_memory> scratch) {
-  using batch = lanes_of<T, Arch>;
   if (!contiguous(p.of) || p.cost_gradient.col_stride != 1) return run(scalar{}, p, scratch);
   arena<host_memory> space(scratch);
-  iteration_scratch<T> const all(p.of.batch, space);
-  adjoint_scratch<T> const adjoint(p.of, space);
-  auto const zero = [](index_t, index_t) { return T(0); };
-  for_problems(p.of.batch, all.order, 4 * p.of.iterations, [&](index_t b, team const& threads) {
-    sinkhorn_problem<T> const problem{p.of, b};
-    if (problem.rows == 0 || problem.columns == 0) {
-      if (threads.rank == 0) write_marginal_gradients(p, problem, zero, zero);
-      return;
-    }
-    row_blocks<batch> const blocks(p.of.batch, b, all.blocks, threads);
-    T* const initial = &all.initial(problem.column_first);
-    if (problem.logarithmic)
-      differentiate_in_lanes<batch, logarithmic_adjoints>(p, problem, blocks, adjoint, initial);
-    else
-      differentiate_in_lanes<batch, scaling_adjoints>(p, problem, blocks, adjoint, initial);
-  });
+  gradient_scratch<lanes_of<T, Arch>, matrix_view<T const, host_memory>> const all(p.of, space);
+  differentiate_all(p, p.of, all, [&](index_t b) { return p.of.batch.of(p.cost_gradient, b); });
+  return {};
+}
+
+template <class Arch, has_lanes T, class Ground>
+std::size_t scratch_size(simd<Arch>, sinkhorn_table_gradient<T, host_memory, Ground> const& p) {
+  arena<host_memory> space;
+  gradient_scratch<lanes_of<T, Arch>, table_cost<T, host_memory, Ground>>(p.of, space);
+  return space.bytes();
+}
+
+template <class Arch, has_lanes T, class Ground>
+status run(simd<Arch>, sinkhorn_table_gradient<T, host_memory, Ground> const& p,
+           workspace<host_memory> scratch) {
+  if (!contiguous(p.of)) return run(scalar{}, p, scratch);
+  arena<host_memory> space(scratch);
+  gradient_scratch<lanes_of<T, Arch>, table_cost<T, host_memory, Ground>> const all(p.of, space);
+  differentiate_all(p, p.of, all, [](index_t) { return matrix_view<T, host_memory>(); });
+  for (index_t b = 0; b < p.of.batch.problems(); ++b)  // no teacher tokens: nothing comes back
+    if (p.of.batch.row_count(b) == 0)
+      for (index_t j = p.of.batch.column_offset(b); j < p.of.batch.column_offset(b + 1); ++j)
+        for (index_t l = 0; l < p.student_gradient.cols; ++l) p.student_gradient(j, l) = T(0);
   return {};
 }
 }  // namespace mlot::on
