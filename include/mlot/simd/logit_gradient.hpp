@@ -13,24 +13,29 @@
 /// large for them anyway: reading and writing then overlap all the time. The few vectors that
 /// sparse entries fall into stop on the way for them.
 namespace mlot::on {
-/// The order of each sequence's columns by id: with it, a row's sparse entries come block by block.
+/// Each sequence's columns in the order of their ids, in which a row comes to them. The
+/// vocabulary's size ends each list.
 template <real T, storage S, storage G>
 struct columns_by_id {
   logit_gradient<T, S, G, host_memory> const& p;
-  matrix_view<index_t, host_memory> place[2]{};
+  matrix_view<index_t, host_memory> place[2]{}, id[2]{};
   columns_by_id(logit_gradient<T, S, G, host_memory> const& of, arena<host_memory>& space) : p(of) {
-    for (int c = 0; c < p.column_gradients; ++c)
+    for (int c = 0; c < p.column_gradients; ++c) {
       place[c] = space.matrix<index_t>(p.tokens.sequences(), p.columns[c].ids.cols);
+      id[c] = space.matrix<index_t>(p.tokens.sequences(), p.columns[c].ids.cols + 1);
+    }
   }
   void sort(index_t b) const {
-    for (int c = 0; c < p.column_gradients; ++c)
-      for (index_t l = 0; l < place[c].cols; ++l) place[c](b, l) = l;
-    for (int c = 0; c < p.column_gradients; ++c)
-      if (place[c].cols > 0)
-        std::sort(&place[c](b, 0), &place[c](b, 0) + place[c].cols, [&](index_t l, index_t m) {
-          index_t const u = p.columns[c].ids(b, l), v = p.columns[c].ids(b, m);
-          return u < v || (u == v && l < m);
+    for (int c = 0; c < p.column_gradients; ++c) {
+      auto const& ids = p.columns[c].ids;
+      for (index_t l = 0; l < ids.cols; ++l) place[c](b, l) = l;
+      if (ids.cols > 0)
+        std::sort(&place[c](b, 0), &place[c](b, 0) + ids.cols, [&](index_t l, index_t m) {
+          return ids(b, l) < ids(b, m) || (ids(b, l) == ids(b, m) && l < m);
         });
+      for (index_t n = 0; n < ids.cols; ++n) id[c](b, n) = ids(b, place[c](b, n));
+      id[c](b, ids.cols) = p.logits.cols;
+    }
   }
 };
 
@@ -43,23 +48,19 @@ struct gradient_row {
   bool streams;
   index_t b, i, r = p.tokens.row(i), vocabulary = p.logits.cols;
   index_t label = p.labels.counts(r) && !label_is_masked(p, r) ? p.labels.label(r) : vocabulary;
-  index_t next[2] = {};  ///< of each order, the first entry not yet added
+  index_t const* next[2] = {&vocabulary, &vocabulary};  ///< of each order, the id that comes next
 
-  index_t next_id(int c) const {
-    return next[c] < p.columns[c].ids.cols ? p.columns[c].ids(b, order.place[c](b, next[c]))
-                                           : vocabulary;
-  }
   /// The first column from v on that a sparse entry falls into.
   index_t next_sparse(index_t v) const {
-    index_t first = v <= label ? label : vocabulary;
-    for (int c = 0; c < p.column_gradients; ++c) first = std::min(first, next_id(c));
-    return first;
+    return std::min({*next[0], *next[1], v <= label ? label : vocabulary});
   }
   void add_sparse_entries(index_t begin, index_t end, T* lanes) {
     for (int c = 0; c < p.column_gradients; ++c) {
+      if (*next[c] >= end) continue;
+      index_t const *const place = &order.place[c](b, 0), *const first = &order.id[c](b, 0);
       T const tau = p.columns[c].temperature(i);
-      for (index_t id; (id = next_id(c)) < end; ++next[c])
-        lanes[id - begin] += p.columns[c].at(i, order.place[c](b, next[c])) / tau;
+      for (; *next[c] < end; ++next[c])
+        lanes[*next[c] - begin] += p.columns[c].at(i, place[next[c] - first]) / tau;
     }
     if (begin <= label && label < end) lanes[label - begin] -= p.cross_entropy_weight;
   }
@@ -102,7 +103,7 @@ struct gradient_row {
       return;
     }
     for (int c = 0; c < p.column_gradients; ++c)
-      while (next_id(c) < 0) ++next[c];
+      for (next[c] = &order.id[c](b, 0); *next[c] < 0;) ++next[c];
     S const* const z = &p.logits(r, 0);
     Batch const top(p.maximum(i) > -infinity<T> ? p.maximum(i) : T(0));
     with_exponentials<Batch>(
