@@ -2,14 +2,13 @@
 // its tokens, beside the time that moving the loss's bytes takes in the same run.
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
-#include <exception>
 #include <limits>
 #include <map>
 #include <random>
 
 #include "bandwidth.hpp"
+#include "command_line.hpp"
 #include "loss_call.hpp"
 #include "single_problem.hpp"
 #include "timing.hpp"
@@ -200,16 +199,9 @@ void run(settings const& s) {
 }  // namespace bench
 
 int main(int count, char** words) {
-  bench::refuse_unoptimised();
   bench::settings s;
-  CLI::App app("Time of the whole loss and of Sinkhorn alone as their sizes grow");
+  CLI::App app("Time of the whole loss and of Sinkhorn alone as their sizes grow", "growth");
   app.add_option("--json", s.json, "Writes every number into this file");
   app.add_flag("--quick", s.quick, "Small sizes, short times: to see that it works");
-  CLI11_PARSE(app, count, words);
-  try {
-    bench::run(s);
-  } catch (std::exception const& problem) {
-    std::fprintf(stderr, "growth: %s\n", problem.what());
-    return 1;
-  }
+  return bench::run_program(app, count, words, [&] { bench::run(s); });
 }

@@ -1,11 +1,10 @@
 // How many Sinkhorn iterations are enough: time and accuracy of N iterations against the converged
 // plan, its distance and its gradient.
-#include <CLI/CLI.hpp>
 #include <cstdio>
-#include <exception>
 #include <istream>
 #include <limits>
 
+#include "command_line.hpp"
 #include "converged.hpp"
 #include "costs.hpp"
 #include "single_problem.hpp"
@@ -188,9 +187,9 @@ void run(settings const& s) {
 }  // namespace bench
 
 int main(int count, char** words) {
-  bench::refuse_unoptimised();
   bench::settings s;
-  CLI::App app("Time and accuracy of N Sinkhorn iterations, against the converged plan");
+  CLI::App app("Time and accuracy of N Sinkhorn iterations, against the converged plan",
+               "iterations");
   app.add_option("--tokens", s.tokens, "Teacher tokens, or teacher x student: 512,512x384")
       ->delimiter(',');
   app.add_option("--epsilon", s.epsilon, "Regularisations")
@@ -205,12 +204,8 @@ int main(int count, char** words) {
     s.seconds = 0.01;
   };
   app.add_flag("--quick", quick, "Small problems, short times: to see that it works");
-  CLI11_PARSE(app, count, words);
-  std::sort(s.iterations.begin(), s.iterations.end());
-  try {
+  return bench::run_program(app, count, words, [&] {
+    std::sort(s.iterations.begin(), s.iterations.end());
     bench::run(s);
-  } catch (std::exception const& problem) {
-    std::fprintf(stderr, "iterations: %s\n", problem.what());
-    return 1;
-  }
+  });
 }

@@ -1,11 +1,11 @@
 // How time and memory of Sinkhorn grow with T, with the cost matrix and without it: forward and
 // back to the student's table, k = 50, N = 20, epsilon = 0.1, float.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <mlot/interop/owned.hpp>
 #include <mlot/simd.hpp>
 
-#include "../inputs.hpp"
+#include "command_line.hpp"
+#include "inputs.hpp"
 #include "timing.hpp"
 namespace bench {
 struct settings {
@@ -170,18 +170,12 @@ void run(settings const& s) {
 }  // namespace bench
 
 int main(int count, char** words) {
-  bench::refuse_unoptimised();
   bench::settings s;
-  CLI::App app("Time and memory of Sinkhorn with its cost matrix and without it, as T grows");
+  CLI::App app("Time and memory of Sinkhorn with its cost matrix and without it, as T grows",
+               "streaming");
   app.add_option("--longest", s.longest, "Largest T; 65536 takes minutes");
   app.add_option("--json", s.json, "Writes every number into this file");
   auto const quick = [&](std::int64_t) { s.longest = s.longest_matrix = 256; };
   app.add_flag("--quick", quick, "Small sizes: to see that it works");
-  CLI11_PARSE(app, count, words);
-  try {
-    bench::run(s);
-  } catch (std::exception const& problem) {
-    std::fprintf(stderr, "streaming: %s\n", problem.what());
-    return 1;
-  }
+  return bench::run_program(app, count, words, [&] { bench::run(s); });
 }
