@@ -33,6 +33,7 @@ template <class Batch, class Cost>
 struct scaling_iterations {
   using T = typename Batch::value_type;
   static constexpr T no_mass = 0;  ///< as u or v
+  static constexpr bool computed = cost_source<Batch, Cost>::computed;
   cost_source<Batch, Cost> const& source;
   matrix_view<T, host_memory> plan;
   row_blocks<Batch> const& blocks = source.blocks;
@@ -43,7 +44,7 @@ struct scaling_iterations {
     sweep<Batch, T>(
         problem.columns, blocks.begin(k), blocks.end(k), v, blocks.sums(k),
         [&](index_t i, index_t count) -> strided_rows<T> {
-          if constexpr (source.computed) {
+          if constexpr (computed) {
             return source.kernel_rows(k, i).from(i);
           } else {
             for (index_t n = i; n < i + count && r == 1; ++n)
@@ -63,7 +64,7 @@ struct scaling_iterations {
   Batch mass(cost_rows<Batch> const& costs, index_t i, index_t j, auto which, T u,
              Batch const& v) const {
     Batch kernel;
-    if constexpr (source.computed)
+    if constexpr (computed)
       kernel = costs.kernel(i, j, which);
     else
       kernel = load_lanes<Batch>(&plan(i, j), which);

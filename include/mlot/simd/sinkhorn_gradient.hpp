@@ -46,16 +46,17 @@ struct scaling_adjoints : adjoints<Batch, Cost> {
   using typename base::T;
 
   static constexpr T no_mass = 0;  ///< as u or v
+  static constexpr bool computed = cost_source<Batch, Cost>::computed;
 
   /// x^r(j) and y^r(i) without their scalings.
   T own_x(index_t r, index_t j) const { return share_of(x(r)[j], v(r)[j]); }
   T own_y(index_t r, index_t i) const { return share_of(y(r, i), problem.u(r, i)); }
   /// Before row i is used for the first time.
   void begin_row(index_t k, index_t i) const {
-    if constexpr (!source.computed) write_kernel_row(source, k, i, &gradient(i, 0));
+    if constexpr (!computed) write_kernel_row(source, k, i, &gradient(i, 0));
   }
   Batch kernel(cost_rows<Batch> const& costs, index_t i, index_t j, auto which) const {
-    if constexpr (source.computed)
+    if constexpr (computed)
       return costs.kernel(i, j, which);
     else
       return load_lanes<Batch>(&gradient(i, j), which);
@@ -79,7 +80,7 @@ struct scaling_adjoints : adjoints<Batch, Cost> {
     sweep<Batch, T>(
         problem.columns, blocks.begin(k), blocks.end(k), x(r), blocks.sums(k),
         [&](index_t i, index_t) -> strided_rows<T> {
-          if constexpr (source.computed)
+          if constexpr (computed)
             return source.kernel_rows(k, i).from(i);
           else
             return {&gradient(i, 0), gradient.row_stride};
