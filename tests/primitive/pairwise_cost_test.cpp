@@ -13,7 +13,7 @@ using namespace mlot;
 
 namespace {
 /// Half the squared difference: another ground cost than the library's.
-struct squared_difference {
+struct half_square {
   template <class V>
   static V value(V const& teacher, V const& student) {
     return V(V(teacher - student) * V(teacher - student) * V(0.5));
@@ -153,14 +153,11 @@ TEMPLATE_LIST_TEST_CASE("another ground cost brings its own value and slope", "[
   using T = typename TestType::scalar;
   batch<T> all(kit::problems({{4, 11}}), 19);
   auto const p = all.primitive();
-  pairwise_cost<T, host_memory, squared_difference> const squared{
+  pairwise_cost<T, host_memory, half_square> const squared{
       .teacher = p.teacher, .student = p.student, .batch = p.batch, .cost = p.cost};
   kit::succeeds<typename TestType::device>(squared);
-  kit::succeeds<typename TestType::device>(
-      pairwise_cost_gradient<T, host_memory, squared_difference>{
-          .of = squared,
-          .upstream = all.upstream.matrix(),
-          .student_gradient = all.gradient.matrix()});
+  kit::succeeds<typename TestType::device>(pairwise_cost_gradient<T, host_memory, half_square>{
+      .of = squared, .upstream = all.upstream.matrix(), .student_gradient = all.gradient.matrix()});
   kit::largest_error cost, gradient;
   for (index_t j = 0; j < 11; ++j)
     for (index_t l = 0; l < 19; ++l) {
