@@ -1,5 +1,5 @@
 #pragma once
-#include "mlot/scalar/sinkhorn.hpp"
+#include "mlot/scalar/sinkhorn_problem.hpp"
 #include "mlot/simd/exponentials.hpp"
 #include "mlot/simd/pairwise_cost.hpp"
 /// Where the iterations find rows of C: in a matrix, or computed from tables, a group of rows of

@@ -1,0 +1,185 @@
+#pragma once
+#include <algorithm>
+#include <cmath>
+
+#include "mlot/primitive/sinkhorn.hpp"
+#include "mlot/scalar/device.hpp"
+namespace mlot::on {
+/// The costs of one problem, computed where they are asked for.
+template <real T, class Ground>
+struct computed_cost {
+  table_cost<T, host_memory, Ground> const& tables;
+  index_t row_first, column_first, rows, cols;
+  T operator()(index_t i, index_t j) const {
+    wide_t<T> sum(0);
+    for (index_t l = 0; l < tables.teacher.cols; ++l)
+      sum += tables.ground.value(tables.teacher(row_first + i, l),
+                                 tables.student(column_first + j, l));
+    return T(sum);
+  }
+};
+template <real T>
+auto cost_of(sinkhorn<T, host_memory> const& p, index_t b) {
+  return p.batch.of(p.cost, b);
+}
+template <real T, class Ground>
+auto cost_of(sinkhorn<T, host_memory, table_cost<T, host_memory, Ground>> const& p, index_t b) {
+  return computed_cost<T, Ground>{p.cost, p.batch.row_offset(b), p.batch.column_offset(b),
+                                  p.batch.row_count(b), p.batch.column_count(b)};
+}
+
+/// Largest |C|; an entry that is NaN or infinite is larger than all.
+template <real T, class Cost>
+T largest_magnitude(Cost const& cost) {
+  using std::abs;
+  T largest(0);
+  for (index_t i = 0; i < cost.rows; ++i)
+    for (index_t j = 0; j < cost.cols; ++j) {
+      T const c = T(abs(cost(i, j)));
+      if (!(c < infinity<T>)) return infinity<T>;
+      if (c > largest) largest = c;
+    }
+  return largest;
+}
+
+/// Problem b in the numbers of its domain: kernel entries or exponents, scalings or logarithms.
+template <real T, class Cost = matrix_view<T const, host_memory>>
+struct sinkhorn_problem {
+  sinkhorn<T, host_memory, Cost> const& p;
+  index_t b;
+  bool logarithmic = p.history.logarithmic(b) != 0;
+  index_t rows = p.batch.row_count(b), columns = p.batch.column_count(b);
+  index_t row_first = p.batch.row_offset(b), column_first = p.batch.column_offset(b);
+  decltype(cost_of(p, b)) cost = cost_of(p, b);
+  T warm_origin = largest_warm_start();  ///< subtracted from the warm start
+  T balance = mean(p.column_marginal, column_first, columns, rows) /
+              mean(p.row_marginal, row_first, rows, rows);
+
+  /// Sum of marginals / divisor, or 1 where nothing has mass.
+  static T mean(one_or_each<T, host_memory> const& marginal, index_t first, index_t count,
+                index_t divisor) {
+    wide_t<T> sum(0);
+    for (index_t i = first; i < first + count; ++i) sum += T(marginal(i) / T(double(divisor)));
+    return sum > wide_t<T>(0) ? T(sum) : T(1);
+  }
+  /// ln(largest / smallest) of the marginals that are not 0, both sides added.
+  double marginal_spread() const {
+    auto const spread = [](one_or_each<T, host_memory> const& marginal, index_t first,
+                           index_t count) {
+      double least = 0, most = 0;
+      for (index_t i = first; i < first + count && !marginal.each.empty(); ++i)
+        if (double const m = as_double(marginal(i)); m > 0) {
+          least = least > 0 && least < m ? least : m;
+          most = most < m ? m : most;
+        }
+      return most > 0 ? std::log(most / least) : 0;
+    };
+    return spread(p.row_marginal, row_first, rows) +
+           spread(p.column_marginal, column_first, columns);
+  }
+
+  /// ln(largest / smallest) of v^0 where it is not 0.
+  double warm_spread() const {
+    double spread = 0;
+    for (index_t j = 0; j < columns && !p.warm_start.empty(); ++j)
+      if (double const start = as_double(log_start(j)); b_of(j) > T(0) && start > -infinity<double>)
+        spread = std::max(spread, -start);
+    return spread;
+  }
+  /// -inf where there is none to start from.
+  T largest_warm_start() const {
+    T largest = -infinity<T>;
+    for (index_t j = column_first; j < column_first + columns && !p.warm_start.empty(); ++j)
+      if (T const g = p.warm_start(j); g > largest && p.column_marginal(j) > T(0)) largest = g;
+    return largest;
+  }
+  /// log v^0(j), at most 0 for columns with mass.
+  T log_start(index_t j) const {
+    if (warm_origin == -infinity<T>) return T(0);
+    return (p.warm_start(column_first + j) - warm_origin) / p.epsilon;
+  }
+  index_t done() const { return p.history.done(b, p.iterations); }
+
+  /// The row marginal, scaled to the columns' total mass. P does not see the factor (the last half
+  /// step decides), and without it u and v would drift apart by that factor in every iteration.
+  T a(index_t i) const { return balance * p.row_marginal(row_first + i); }
+  T b_of(index_t j) const { return p.column_marginal(column_first + j); }
+  /// u^r(i) and v^r(j), r from 1 on; in v^0 a column without mass takes no part from the start.
+  T& u(index_t r, index_t i) const {
+    return p.history.row_scaling(std::min(r, p.history.row_scaling.rows) - 1, row_first + i);
+  }
+  T& v(index_t r, index_t j) const {
+    return p.history.column_scaling(std::min(r, p.history.row_scaling.rows) - 1, column_first + j);
+  }
+  T v_before(index_t r, index_t j) const {
+    if (r > 1) return v(r - 1, j);
+    using std::exp;
+    bool const takes_part = b_of(j) > T(0);
+    if (logarithmic) return takes_part ? log_start(j) : -infinity<T>;
+    return takes_part ? T(exp(log_start(j))) : T(0);
+  }
+  T kernel(index_t i, index_t j) const {
+    using std::exp;
+    T const exponent = -cost(i, j) / p.epsilon;
+    return logarithmic ? exponent : T(exp(exponent));
+  }
+  T entry(T const& u, T const& kernel, T const& v) const {
+    return p.entry(logarithmic, u, kernel, v);
+  }
+  /// epsilon log of a scaling.
+  T potential(T const& scaling) const {
+    using std::log;
+    if (logarithmic) return p.epsilon * scaling;
+    return scaling > T(0) ? T(p.epsilon * log(scaling)) : -infinity<T>;
+  }
+  /// What column j misses of its marginal, or has beyond it, when its half step changes v(j) from
+  /// `before` to `after`: its mass was b before / after.
+  T column_error(index_t j, T const& before, T const& after) const {
+    using std::abs, std::exp;
+    T const marginal = b_of(j), nothing = logarithmic ? -infinity<T> : T(0);
+    if (marginal == T(0) || after == nothing) return marginal;
+    T const mass = logarithmic ? T(exp(T(before - after))) : T(before / after);
+    return marginal * T(abs(T(mass - T(1))));
+  }
+  T column_mass() const {
+    wide_t<T> sum(0);
+    for (index_t j = 0; j < columns; ++j) sum += b_of(j);
+    return T(sum);
+  }
+  void finish(index_t iterations, bool converged) const {
+    if (!p.history.iterations.empty()) p.history.iterations(b) = iterations;
+    if (!p.report.converged.empty()) p.report.converged(b) = converged;
+  }
+};
+
+/// Whether problem b, with `largest` = max |C|, runs in the log domain; a fault names what is not
+/// allowed in its data.
+template <real T, class Cost>
+status choose_domain(sinkhorn<T, host_memory, Cost> const& p, index_t b, T const& largest,
+                     bool& logarithmic) {
+  auto const cost = cost_of(p, b);
+  for (index_t i = p.batch.row_offset(b); i < p.batch.row_offset(b + 1); ++i) {
+    if (T const a = p.row_marginal(i); !(a >= T(0) && a < infinity<T>))
+      return {fault::data, "sinkhorn.row_marginal", "finite and at least 0", as_double(a), i};
+    for (index_t j = 0; !(largest < infinity<T>)&&j < p.batch.column_count(b); ++j)
+      if (T const c = cost(i - p.batch.row_offset(b), j); !(c > -infinity<T> && c < infinity<T>))
+        return {fault::data, "sinkhorn.cost", "finite", as_double(c), i, j};
+  }
+  for (index_t j = p.batch.column_offset(b); j < p.batch.column_offset(b + 1); ++j)
+    if (T const m = p.column_marginal(j); !(m >= T(0) && m < infinity<T>))
+      return {fault::data, "sinkhorn.column_marginal", "finite and at least 0", as_double(m), j};
+  for (index_t j = p.batch.column_offset(b); j < p.batch.column_offset(b + 1); ++j)
+    if (!p.warm_start.empty() && !(p.warm_start(j) < infinity<T>))
+      return {fault::data, "sinkhorn.warm_start", "finite or -inf", as_double(p.warm_start(j)), j};
+  double const exponent = as_double(T(largest / p.epsilon));
+  sinkhorn_problem<T, Cost> const problem{p, b, false};
+  bool const safe =
+      exponent + problem.marginal_spread() + problem.warm_spread() <= p.safe_exponent();
+  if (p.domain == sinkhorn_domain::scaling && !safe)
+    return {fault::value, "sinkhorn.domain",
+            "not scaling where max |cost| / epsilon exceeds sinkhorn::safe_exponent()", exponent,
+            b};
+  logarithmic = p.domain == sinkhorn_domain::logarithmic || !safe;
+  return {};
+}
+}  // namespace mlot::on

@@ -1,0 +1,195 @@
+#pragma once
+#include "mlot/simd/sinkhorn_lanes.hpp"
+/// What a step back through an iteration is, in either domain.
+namespace mlot::on {
+/// x^r and y^r of all problems, from N down to 1, and the first adjoint of log u.
+template <class T>
+struct adjoint_scratch {
+  matrix_view<T, host_memory> x, y;   ///< (N, column tokens), (N, row tokens)
+  vector_view<T, host_memory> alpha;  ///< (row tokens)
+  template <class Cost>
+  adjoint_scratch(sinkhorn<T, host_memory, Cost> const& p, arena<host_memory>& space)
+      : x(space.matrix<T>(p.iterations, p.batch.columns)),
+        y(space.matrix<T>(p.iterations, p.batch.rows)),
+        alpha(space.vector<T>(p.batch.rows)) {}
+};
+
+template <class Batch, class Cost>
+struct adjoints {
+  using T = typename Batch::value_type;
+  cost_source<Batch, Cost> const& source;
+  matrix_view<T, host_memory> gradient;  ///< in the scaling domain holds K until the last pass
+  adjoint_scratch<T> const& all;
+  T const* initial;  ///< v^0
+  row_blocks<Batch> const& blocks = source.blocks;
+  sinkhorn_problem<T, Cost> const& problem = source.problem;
+  index_t iterations = problem.done();
+
+  T* x(index_t r) const { return &all.x(r - 1, problem.column_first); }
+  T& y(index_t r, index_t i) const { return all.y(r - 1, problem.row_first + i); }
+  T& alpha(index_t i) const { return all.alpha(problem.row_first + i); }
+  T const* v(index_t r) const { return r > 0 ? &problem.v(r, 0) : initial; }
+};
+
+/// In the scaling domain X^r = v^r o x^r and Y^r = u^r o y^r are kept, with which K alone is
+/// needed.
+template <class Batch, class Cost>
+struct scaling_adjoints : adjoints<Batch, Cost> {
+  using base = adjoints<Batch, Cost>;
+  using base::source, base::blocks, base::gradient, base::problem, base::iterations;
+  using base::x, base::y, base::v, base::alpha;
+  using typename base::T;
+
+  static constexpr T no_mass = 0;  ///< as u or v
+  static constexpr bool computed = cost_source<Batch, Cost>::computed;
+
+  /// x^r(j) and y^r(i) without their scalings.
+  T own_x(index_t r, index_t j) const { return share_of(x(r)[j], v(r)[j]); }
+  T own_y(index_t r, index_t i) const { return share_of(y(r, i), problem.u(r, i)); }
+  /// Before row i is used for the first time.
+  void begin_row(index_t k, index_t i) const {
+    if constexpr (!computed) write_kernel_row(source, k, i, &gradient(i, 0));
+  }
+  Batch kernel(cost_rows<Batch> const& costs, index_t i, index_t j, auto which) const {
+    if constexpr (computed)
+      return costs.kernel(i, j, which);
+    else
+      return load_lanes<Batch>(&gradient(i, j), which);
+  }
+  Batch mass(cost_rows<Batch> const& costs, index_t i, index_t j, auto which,
+             Batch const& last) const {
+    return Batch(problem.u(iterations, i)) * kernel(costs, i, j, which) * last;
+  }
+  Batch column_adjoint(index_t r, index_t j, auto which, Batch const& beta) const {
+    return load_lanes<Batch>(v(r) + j, which) *
+           share_in_lanes(beta, column_marginal<Batch>(problem, j, which));
+  }
+  Batch beta(index_t r, index_t j, auto which, Batch const& sum) const {
+    return -(load_lanes<Batch>(v(r - 1) + j, which) * sum);
+  }
+  T row_adjoint(index_t r, index_t i, T dot) const {
+    T const u = problem.u(r, i), own = r == iterations ? alpha(i) : T(0);
+    return y(r, i) = u * share_of(T(own - u * dot), problem.a(i));
+  }
+  void sweep_block(index_t r, index_t k) const {
+    sweep<Batch, T>(
+        problem.columns, blocks.begin(k), blocks.end(k), x(r), blocks.sums(k),
+        [&](index_t i, index_t) -> strided_rows<T> {
+          if constexpr (computed)
+            return source.kernel_rows(k, i).from(i);
+          else
+            return {&gradient(i, 0), gradient.row_stride};
+        },
+        [&](index_t i, T dot) { return row_adjoint(r, i, dot); });
+  }
+  /// y^1 of some rows of a kernel that exists.
+  template <index_t Rows>
+  void last_row_adjoints(index_t, index_t i) const {
+    Batch dot[Rows];
+    for (auto& d : dot) d = Batch(T(0));
+    for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
+      Batch const x1 = load_lanes<Batch>(x(1) + j, which);
+      for (index_t n = 0; n < Rows; ++n)
+        dot[n] = multiply_add(load_lanes<Batch>(&gradient(i + n, j), which), x1, dot[n]);
+    });
+    for (index_t n = 0; n < Rows; ++n) row_adjoint(1, i + n, lane_sum(dot[n]));
+  }
+  /// dSD/dC of rows i .. at some columns:  K o { u^N (v^N)^T o (1 - C / epsilon)
+  /// + (1 / epsilon) sum_r [ u^r (X^r)^T + Y^r (v^(r-1))^T ] }
+  template <index_t Rows>
+  void entries(cost_rows<Batch> const& costs, index_t i, index_t j, auto which,
+               Batch (&out)[Rows]) const {
+    Batch const one(T(1)), rate = -source.rate;
+    Batch sum[Rows];
+    for (auto& s : sum) s = Batch(T(0));
+    for (index_t r = 1; r <= iterations; ++r) {
+      Batch const xr = load_lanes<Batch>(x(r) + j, which);
+      Batch const vr = load_lanes<Batch>(v(r - 1) + j, which);
+      for (index_t n = 0; n < Rows; ++n)
+        sum[n] = multiply_add(Batch(problem.u(r, i + n)), xr,
+                              Batch(multiply_add(Batch(y(r, i + n)), vr, sum[n])));
+    }
+    Batch const last = load_lanes<Batch>(v(iterations) + j, which);
+    for (index_t n = 0; n < Rows; ++n) {
+      Batch const u(problem.u(iterations, i + n)), c = costs.cost(i + n, j, which);
+      Batch const direct = u * last * (one - c * rate);
+      out[n] = kernel(costs, i + n, j, which) * multiply_add(sum[n], rate, direct);
+    }
+  }
+};
+
+/// In the log domain x^r and y^r themselves are kept, and every P(q, r) is made from its exponents.
+template <class Batch, class Cost>
+struct logarithmic_adjoints : adjoints<Batch, Cost> {
+  using base = adjoints<Batch, Cost>;
+  using base::source, base::blocks, base::gradient, base::problem, base::iterations;
+  using base::x, base::y, base::v, base::alpha;
+  using typename base::T;
+
+  static constexpr T no_mass = -infinity<T>;
+
+  T own_x(index_t r, index_t j) const { return x(r)[j]; }
+  T own_y(index_t r, index_t i) const { return y(r, i); }
+  void begin_row(index_t, index_t) const {}
+  /// P(q, r) at row i, with v the logarithms v^r.
+  Batch plan(cost_rows<Batch> const& costs, index_t q, index_t i, index_t j, auto which,
+             Batch const& log_v) const {
+    return exponential(Batch(costs.exponent(i, j, which, Batch(problem.u(q, i))) + log_v));
+  }
+  Batch mass(cost_rows<Batch> const& costs, index_t i, index_t j, auto which,
+             Batch const& last) const {
+    return plan(costs, iterations, i, j, which, last);
+  }
+  Batch column_adjoint(index_t, index_t j, auto which, Batch const& beta) const {
+    return share_in_lanes(beta, column_marginal<Batch>(problem, j, which));
+  }
+  Batch beta(index_t, index_t, auto, Batch const& sum) const { return -sum; }
+  void row_adjoint(cost_rows<Batch> const& costs, index_t r, index_t i) const {
+    Batch dot(T(0));
+    for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
+      Batch const after =
+          plan(costs, r, i, j, which, load_lanes<Batch>(v(r) + j, which, -infinity<T>));
+      dot = multiply_add(after, load_lanes<Batch>(x(r) + j, which), dot);
+    });
+    T const own = r == iterations ? alpha(i) : T(0);
+    y(r, i) = share_of(T(own - lane_sum(dot)), problem.a(i));
+  }
+  void sweep_block(index_t r, index_t k) const {
+    T* const out = blocks.sums(k);
+    for (index_t i = blocks.begin(k); i < blocks.end(k); ++i) {
+      auto const costs = source.rows(k, i);
+      row_adjoint(costs, r, i);
+      Batch const weight(y(r, i));
+      for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
+        Batch const between =
+            plan(costs, r, i, j, which, load_lanes<Batch>(v(r - 1) + j, which, -infinity<T>));
+        store_lanes(out + j,
+                    Batch(multiply_add(between, weight, load_lanes<Batch>(out + j, which))), which);
+      });
+    }
+  }
+  template <index_t Rows>
+  void last_row_adjoints(index_t k, index_t begin) const {
+    for (index_t i = begin; i < begin + Rows; ++i) row_adjoint(source.rows(k, i), 1, i);
+  }
+  template <index_t Rows>
+  void entries(cost_rows<Batch> const& costs, index_t begin, index_t j, auto which,
+               Batch (&out)[Rows]) const {
+    for (index_t n = 0; n < Rows; ++n) {
+      index_t const i = begin + n;
+      Batch const last = load_lanes<Batch>(v(iterations) + j, which, -infinity<T>);
+      Batch const moved = plan(costs, iterations, i, j, which, last);
+      Batch adjoint = moved * costs.cost(i, j, which);
+      for (index_t r = 1; r <= iterations; ++r) {
+        Batch const after =
+            plan(costs, r, i, j, which, load_lanes<Batch>(v(r) + j, which, -infinity<T>));
+        Batch const between =
+            plan(costs, r, i, j, which, load_lanes<Batch>(v(r - 1) + j, which, -infinity<T>));
+        adjoint = multiply_add(Batch(-after), load_lanes<Batch>(x(r) + j, which), adjoint);
+        adjoint = multiply_add(Batch(-between), Batch(y(r, i)), adjoint);
+      }
+      out[n] = multiply_add(adjoint, source.rate, moved);
+    }
+  }
+};
+}  // namespace mlot::on
