@@ -36,7 +36,7 @@ class sinkhorn_iterations {
       for (size j = 0; j < b_.size(); ++j) {
         number const p = std::exp(f[i] + g[j] - cost_[i][j] / epsilon_);
         result_.plan[i][j] = p;
-        result_.distance += p * cost_[i][j];
+        if (p > 0) result_.distance += p * cost_[i][j];
         if (p > 0) derivative += p * (df[i] + dg[j] + slope(i, j)) * cost_[i][j];
         if (i == row && j == column) derivative += p;
       }

@@ -13,7 +13,8 @@ struct mlot::scalar_traits<dual> : mlot::arithmetic_scalar<dual> {
 using namespace mlot;
 
 namespace {
-sinkhorn_domain const both_domains[] = {sinkhorn_domain::scaling, sinkhorn_domain::logarithmic};
+sinkhorn_domain const both_domains[] = {sinkhorn_domain::scaling, sinkhorn_domain::absorbed,
+                                        sinkhorn_domain::logarithmic};
 
 /// dSD/dC by running the scalar device on dual numbers.
 derivatives differentiated(kit::sinkhorn_batch<double>& all) {
@@ -139,7 +140,8 @@ TEMPLATE_LIST_TEST_CASE("a distance that the cost scales is one with its gradien
 TEMPLATE_LIST_TEST_CASE("a history of the last scalings alone changes no output", "[sinkhorn]",
                         every_device) {
   using T = typename TestType::scalar;
-  for (sinkhorn_domain const domain : {sinkhorn_domain::scaling, sinkhorn_domain::logarithmic}) {
+  for (sinkhorn_domain const domain :
+       {sinkhorn_domain::scaling, sinkhorn_domain::absorbed, sinkhorn_domain::logarithmic}) {
     kit::sinkhorn_batch<T> full(kit::problems({{9, 17}, {33, 2}}), 6);
     kit::sinkhorn_batch<T> last(kit::problems({{9, 17}, {33, 2}}), 6, 1);
     full.domain = last.domain = domain;

@@ -5,7 +5,8 @@
 using namespace mlot;
 
 namespace {
-sinkhorn_domain const both_domains[] = {sinkhorn_domain::scaling, sinkhorn_domain::logarithmic};
+sinkhorn_domain const both_domains[] = {sinkhorn_domain::scaling, sinkhorn_domain::absorbed,
+                                        sinkhorn_domain::logarithmic};
 template <class T>
 constexpr double accuracy = std::is_same_v<T, float> ? 1e-5 : 1e-12;
 

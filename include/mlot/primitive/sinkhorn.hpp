@@ -5,8 +5,9 @@
 namespace mlot {
 /// In which numbers the iterations run.
 enum class sinkhorn_domain {
-  automatic,    ///< scaling where max |C| / epsilon keeps it safe, logarithmic elsewhere
-  scaling,      ///< u, v and the Gibbs kernel exp(-C / epsilon); may under- or overflow if forced
+  automatic,    ///< the first of the others that is safe, in their order of speed
+  scaling,      ///< u, v and the Gibbs kernel exp(-C / epsilon)
+  absorbed,     ///< scalings of exp(log u^q + log v^q - C / epsilon), q anew where they grow
   logarithmic,  ///< log u, log v and log-sum-exp: right for every finite cost and epsilon > 0
 };
 
@@ -16,7 +17,7 @@ struct sinkhorn_history {
   /// (H, row tokens) u^1 .. u^H and (H, column tokens) v^1 .. v^H: H = iterations for the unrolled
   /// gradient, H = 1 to keep only the last. Logarithms where `logarithmic` says so.
   matrix_view<T, Memory> row_scaling{}, column_scaling{};
-  vector_view<index_t, Memory> logarithmic{};  ///< (B) written: 1 where the log domain was used
+  vector_view<index_t, Memory> logarithmic{};  ///< (B) written: 1 in every domain but scaling
   vector_view<index_t, Memory> iterations{};   ///< (B) written: R, or no memory where R = N
 
   /// R of problem b, after the iterations.
@@ -55,11 +56,14 @@ struct sinkhorn_report {
 /// sum_j |(P^T 1)_j - b_j| <= tolerance sum(b): after its column step the rows' error is no larger.
 /// Later formulas then have R for N. `warm_start` gives v^0 = exp((g - max g) / epsilon).
 /// [C] and [epsilon] share a unit. A zero marginal carries no mass; a problem without rows or
-/// columns has distance 0. Never NaN for finite cost. A cost that is NaN or infinite, or a marginal
-/// that is negative or not finite, answers fault::data (host devices); outputs are then
-/// unspecified. Accuracy: double 1e-12, float 2e-6 relative to the plan's norm at C / epsilon <=
-/// 20, both domains: tests/primitive/sinkhorn_test.cpp. Same bits for any number of threads.
-/// Source: eq. 17-20, arXiv 2412.14528; Cuturi, Sinkhorn distances (2013).
+/// columns has distance 0. A cost of +inf forbids its pair: P = 0 there. Never NaN for such costs.
+/// A cost that is NaN or -inf, a row or column with mass whose every pair is forbidden, or a
+/// marginal that is negative or not finite answers fault::data (host devices); outputs are then
+/// unspecified. A forced domain that is not safe answers fault::value: scaling needs C / epsilon,
+/// the spread of the marginals and of the start within safe_exponent(), absorbed the marginals.
+/// Accuracy: double 1e-12, float 2e-6 relative to the plan's norm at C / epsilon <= 20,
+/// every domain: tests/primitive/sinkhorn_test.cpp. Same bits for any number of threads. Source: eq.
+/// 17-20, arXiv 2412.14528; Cuturi, Sinkhorn distances (2013).
 ///
 /// Cost is a matrix, or a table_cost: C is then computed anew in every sweep, memory grows with
 /// N (rows + columns) alone, and a plan is written only where memory for it is lent. Chosen by its
@@ -85,6 +89,8 @@ struct sinkhorn {
   static constexpr double safe_exponent() {
     return 0.4 * 0.693147180559945 * double(std::numeric_limits<T>::max_exponent);
   }
+  /// Largest and smallest factor that absorbed scalings reach before they are absorbed again.
+  static double most_absorbed() { return std::exp(0.5 * safe_exponent()); }
   /// Entry of diag(u) K diag(v) in either domain; u, v are scalings or their logarithms.
   MLOT_HOST_DEVICE static T entry(bool logarithmic, T u, T kernel_or_exponent, T v) {
     using std::exp;

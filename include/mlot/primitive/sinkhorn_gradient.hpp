@@ -14,7 +14,7 @@ namespace mlot {
 /// Every number stays bounded in either domain. Memory O(N (rows + columns)), no N matrices as
 /// automatic differentiation needs. cost_gradient must not overlap cost.
 /// Accuracy: equal to central differences and to dual numbers, double 1e-10, float 1e-5 of the
-/// norm in the scaling domain and 2e-5 in the logarithmic: tests/primitive/sinkhorn_test.cpp.
+/// norm in the scaling domain and 2e-5 in the others: tests/primitive/sinkhorn_test.cpp.
 /// Source: docs/numerics.md, "Through the iterations".
 template <real T, class Memory>
 struct sinkhorn_gradient {

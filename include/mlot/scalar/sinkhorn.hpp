@@ -22,6 +22,24 @@ T scaling_for(bool logarithmic, T const& marginal, index_t size, Kernel kernel, 
   return T(log(marginal) - top - T(log(sum)));
 }
 
+/// The same in the absorbed domain, from the logarithm that it was: the scalings so far are part of
+/// the kernel's exponents, and what is left to scale is moderate. Answers the new logarithm.
+template <real T, class Kernel, class Scaling>
+T absorbed_scaling_for(T const& before, T const& marginal, index_t size, Kernel kernel,
+                       Scaling other) {
+  using std::exp, std::log;
+  wide_t<T> sum(0);
+  for (index_t k = 0; k < size; ++k) sum += T(exp(T(before + kernel(k) + other(k))));
+  bool const has_mass = marginal > T(0) && sum > wide_t<T>(0);
+  return has_mass ? T(before + T(log(T(marginal / T(sum))))) : -infinity<T>;
+}
+
+/// Mass times cost; a forbidden pair costs nothing.
+template <real T>
+T moved(T const& mass, T const& cost) {
+  return mass > T(0) ? T(mass * cost) : T(0);
+}
+
 /// Writes what is asked for about the result, given the sums of the plan's rows and columns.
 template <real T, class Cost, class RowSum, class ColumnSum>
 void write_report(sinkhorn_problem<T, Cost> const& problem, RowSum row_sum, ColumnSum column_sum) {
@@ -83,15 +101,22 @@ T iterate(sinkhorn_problem<T, Cost> const& problem, matrix_view<T, host_memory> 
   bool converged = false;
   while (r < problem.p.iterations && !converged) {
     ++r;
+    auto const half_step = [&](T const& before, T const& marginal, index_t size, auto line,
+                               auto other) {
+      return problem.absorbs && r > 1  // here in every half step, elsewhere when they have grown
+                 ? absorbed_scaling_for(before, marginal, size, line, other)
+                 : scaling_for(problem.logarithmic, marginal, size, line, other);
+    };
     for (index_t i = 0; i < rows; ++i)
-      problem.u(r, i) = scaling_for(
-          problem.logarithmic, problem.a(i), columns, [&](index_t j) { return kernel(i, j); },
+      problem.u(r, i) = half_step(
+          r > 1 ? problem.u(r - 1, i) : T(0), problem.a(i), columns,
+          [&](index_t j) { return kernel(i, j); },
           [&](index_t j) { return problem.v_before(r, j); });
     wide_t<T> error(0);
     for (index_t j = 0; j < columns; ++j) {
       T const before = problem.v_before(r, j);
-      T const after = scaling_for(
-          problem.logarithmic, problem.b_of(j), rows, [&](index_t i) { return kernel(i, j); },
+      T const after = half_step(
+          before, problem.b_of(j), rows, [&](index_t i) { return kernel(i, j); },
           [&](index_t i) { return problem.u(r, i); });
       problem.v(r, j) = after;
       error += problem.column_error(j, before, after);
@@ -117,9 +142,9 @@ T iterate(sinkhorn_problem<T, Cost> const& problem, matrix_view<T, host_memory> 
   wide_t<T> distance(0);
   for (index_t i = 0; i < rows; ++i)
     for (index_t j = 0; j < columns; ++j) {
-      T const moved = mass(i, j);
-      if (kept) plan(i, j) = moved;
-      distance += T(moved * problem.cost(i, j));
+      T const entry = mass(i, j);
+      if (kept) plan(i, j) = entry;
+      distance += moved(entry, T(problem.cost(i, j)));
     }
   return T(distance);
 }
@@ -127,11 +152,11 @@ T iterate(sinkhorn_problem<T, Cost> const& problem, matrix_view<T, host_memory> 
 template <real T, class Cost>
 status run(scalar, sinkhorn<T, host_memory, Cost> const& p, workspace<host_memory>) {
   for (index_t b = 0; b < p.batch.problems(); ++b) {
-    bool logarithmic = false;
-    T const largest = largest_magnitude<T>(cost_of(p, b));
-    if (status const s = choose_domain(p, b, largest, logarithmic); !s.ok()) return s;
-    p.history.logarithmic(b) = logarithmic;
-    p.distance(b) = iterate(sinkhorn_problem<T, Cost>{p, b}, p.batch.of(p.plan, b));
+    sinkhorn_problem<T, Cost> problem{p, b, false};
+    if (status const s = choose_domain(problem, largest_magnitude<T>(problem.cost)); !s.ok())
+      return s;
+    p.history.logarithmic(b) = problem.logarithmic;
+    p.distance(b) = iterate(problem, p.batch.of(p.plan, b));
   }
   return {};
 }

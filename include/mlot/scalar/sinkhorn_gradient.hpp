@@ -46,9 +46,9 @@ auto differentiate(sinkhorn_problem<T, Cost> const& problem, sinkhorn_adjoints<T
   for (index_t j = 0; j < columns; ++j) beta(j) = T(0);
   for (index_t i = 0; i < rows; ++i)
     for (index_t j = 0; j < columns; ++j) {
-      T const moved = after(iterations, i, j) * problem.cost(i, j);
-      alpha(i) += moved;
-      beta(j) += moved;
+      T const both = moved(after(iterations, i, j), T(problem.cost(i, j)));
+      alpha(i) += both;
+      beta(j) += both;
     }
   for (index_t r = iterations; r >= 1; --r) {
     for (index_t j = 0; j < columns; ++j) x(r, j) = share(beta(j), problem.b_of(j));
@@ -66,7 +66,7 @@ auto differentiate(sinkhorn_problem<T, Cost> const& problem, sinkhorn_adjoints<T
   }
   return [=, &problem, &all](index_t i, index_t j) {
     T const mass = after(iterations, i, j);
-    wide_t<T> exponent_adjoint(T(mass * problem.cost(i, j)));
+    wide_t<T> exponent_adjoint(moved(mass, T(problem.cost(i, j))));
     for (index_t r = 1; r <= iterations; ++r)
       exponent_adjoint -= T(after(r, i, j) * all.x(r - 1, problem.column_first + j) +
                             between(r, i, j) * all.y(r - 1, problem.row_first + i));

@@ -28,17 +28,23 @@ auto cost_of(sinkhorn<T, host_memory, table_cost<T, host_memory, Ground>> const&
                                   p.batch.row_count(b), p.batch.column_count(b)};
 }
 
-/// Largest |C|; an entry that is NaN or infinite is larger than all.
+/// The larger of two magnitudes of costs. NaN, which stands for a cost that is not allowed, is
+/// larger than all, and +inf, a forbidden pair, larger than every number.
+template <class T>
+T larger(T const& x, T const& y) {
+  return y > x || !(y == y) ? y : x;
+}
+template <real T>
+T magnitude(T const& cost) {
+  using std::abs;
+  return cost > -infinity<T> ? T(abs(cost)) : std::numeric_limits<T>::quiet_NaN();
+}
+/// The largest magnitude of the costs of a problem.
 template <real T, class Cost>
 T largest_magnitude(Cost const& cost) {
-  using std::abs;
   T largest(0);
   for (index_t i = 0; i < cost.rows; ++i)
-    for (index_t j = 0; j < cost.cols; ++j) {
-      T const c = T(abs(cost(i, j)));
-      if (!(c < infinity<T>)) return infinity<T>;
-      if (c > largest) largest = c;
-    }
+    for (index_t j = 0; j < cost.cols; ++j) largest = larger(largest, magnitude(T(cost(i, j))));
   return largest;
 }
 
@@ -47,7 +53,8 @@ template <real T, class Cost = matrix_view<T const, host_memory>>
 struct sinkhorn_problem {
   sinkhorn<T, host_memory, Cost> const& p;
   index_t b;
-  bool logarithmic = p.history.logarithmic(b) != 0;
+  bool logarithmic = p.history.logarithmic(b) != 0;  ///< how the history keeps u and v
+  bool absorbs = false;                              ///< iterations in the absorbed domain
   index_t rows = p.batch.row_count(b), columns = p.batch.column_count(b);
   index_t row_first = p.batch.row_offset(b), column_first = p.batch.column_offset(b);
   decltype(cost_of(p, b)) cost = cost_of(p, b);
@@ -76,6 +83,16 @@ struct sinkhorn_problem {
     };
     return spread(p.row_marginal, row_first, rows) +
            spread(p.column_marginal, column_first, columns);
+  }
+  /// Largest |ln| of a marginal that is not 0, and the logarithm of how many there are.
+  double absorbed_range() const {
+    double range = 0;
+    auto const add = [&](T const& marginal) {
+      if (marginal > T(0)) range = std::max(range, std::abs(std::log(as_double(marginal))));
+    };
+    for (index_t i = 0; i < rows; ++i) add(a(i));
+    for (index_t j = 0; j < columns; ++j) add(b_of(j));
+    return range + std::log(double(std::max({rows, columns, index_t(1)})));
   }
 
   /// ln(largest / smallest) of v^0 where it is not 0.
@@ -152,34 +169,71 @@ struct sinkhorn_problem {
   }
 };
 
-/// Whether problem b, with `largest` = max |C|, runs in the log domain; a fault names what is not
-/// allowed in its data.
+/// The fault that entries of C are, where `largest` says that some are not numbers.
 template <real T, class Cost>
-status choose_domain(sinkhorn<T, host_memory, Cost> const& p, index_t b, T const& largest,
-                     bool& logarithmic) {
-  auto const cost = cost_of(p, b);
-  for (index_t i = p.batch.row_offset(b); i < p.batch.row_offset(b + 1); ++i) {
+status check_costs(sinkhorn_problem<T, Cost> const& problem) {
+  bool mass = false;
+  for (index_t i = 0; i < problem.rows; ++i) {
+    bool allowed = false;
+    for (index_t j = 0; j < problem.columns; ++j) {
+      T const c = problem.cost(i, j);
+      if (!(c > -infinity<T>))
+        return {fault::data,  "sinkhorn.cost",       "a number, or +inf for a forbidden pair",
+                as_double(c), problem.row_first + i, j};
+      mass |= problem.b_of(j) > T(0);
+      allowed |= c < infinity<T> && problem.b_of(j) > T(0);
+    }
+    if (problem.a(i) > T(0) && mass && !allowed)
+      return {fault::data, "sinkhorn.cost", "finite at one column of each row with mass",
+              infinity<double>, problem.row_first + i};
+  }
+  for (index_t j = 0; j < problem.columns; ++j) {
+    bool allowed = false;
+    mass = false;
+    for (index_t i = 0; i < problem.rows; ++i) {
+      mass |= problem.a(i) > T(0);
+      allowed |= problem.cost(i, j) < infinity<T> && problem.a(i) > T(0);
+    }
+    if (problem.b_of(j) > T(0) && mass && !allowed)
+      return {fault::data,      "sinkhorn.cost",   "finite at one row of each column with mass",
+              infinity<double>, problem.row_first, j};
+  }
+  return {};
+}
+
+/// Chooses the domain of a problem whose largest magnitude of a cost is `largest`; a fault names
+/// what is not allowed in its data, or that the domain asked for is not safe.
+template <real T, class Cost>
+status choose_domain(sinkhorn_problem<T, Cost>& problem, T const& largest) {
+  auto const& p = problem.p;
+  index_t const b = problem.b;
+  for (index_t i = p.batch.row_offset(b); i < p.batch.row_offset(b + 1); ++i)
     if (T const a = p.row_marginal(i); !(a >= T(0) && a < infinity<T>))
       return {fault::data, "sinkhorn.row_marginal", "finite and at least 0", as_double(a), i};
-    for (index_t j = 0; !(largest < infinity<T>)&&j < p.batch.column_count(b); ++j)
-      if (T const c = cost(i - p.batch.row_offset(b), j); !(c > -infinity<T> && c < infinity<T>))
-        return {fault::data, "sinkhorn.cost", "finite", as_double(c), i, j};
-  }
   for (index_t j = p.batch.column_offset(b); j < p.batch.column_offset(b + 1); ++j)
     if (T const m = p.column_marginal(j); !(m >= T(0) && m < infinity<T>))
       return {fault::data, "sinkhorn.column_marginal", "finite and at least 0", as_double(m), j};
   for (index_t j = p.batch.column_offset(b); j < p.batch.column_offset(b + 1); ++j)
     if (!p.warm_start.empty() && !(p.warm_start(j) < infinity<T>))
       return {fault::data, "sinkhorn.warm_start", "finite or -inf", as_double(p.warm_start(j)), j};
-  double const exponent = as_double(T(largest / p.epsilon));
-  sinkhorn_problem<T, Cost> const problem{p, b, false};
-  bool const safe =
-      exponent + problem.marginal_spread() + problem.warm_spread() <= p.safe_exponent();
-  if (p.domain == sinkhorn_domain::scaling && !safe)
+  if (!(largest < infinity<T>))
+    if (status const s = check_costs(problem); !s.ok()) return s;
+  double const exponent = as_double(T(largest / p.epsilon)), safe = p.safe_exponent();
+  bool const scales = exponent + problem.marginal_spread() + problem.warm_spread() <= safe;
+  if (p.domain == sinkhorn_domain::scaling && !scales)
     return {fault::value, "sinkhorn.domain",
             "not scaling where max |cost| / epsilon exceeds sinkhorn::safe_exponent()", exponent,
             b};
-  logarithmic = p.domain == sinkhorn_domain::logarithmic || !safe;
+  bool const automatic = p.domain == sinkhorn_domain::automatic;
+  problem.logarithmic = !(automatic ? scales : p.domain == sinkhorn_domain::scaling);
+  problem.absorbs = false;
+  if (!problem.logarithmic || p.domain == sinkhorn_domain::logarithmic) return {};
+  double const range = problem.absorbed_range();
+  if (p.domain == sinkhorn_domain::absorbed && !(range <= safe))
+    return {fault::value, "sinkhorn.domain",
+            "not absorbed where |log marginal| + log(rows) exceeds sinkhorn::safe_exponent()",
+            range, b};
+  problem.absorbs = range <= safe;
   return {};
 }
 }  // namespace mlot::on

@@ -32,6 +32,15 @@ struct cost_rows {
     return multiply_add(cost(i, j, which), rate, other);
   }
 };
+/// Mass times cost; a forbidden pair costs nothing.
+template <class Batch>
+Batch moved_lanes(Batch const& mass, Batch const& cost) {
+  return xsimd::select(mass > Batch(0), Batch(mass * cost), Batch(0));
+}
+/// A kernel's entry for kernel_rows.
+inline constexpr auto gibbs_entry = [](auto const& rows, index_t i, index_t j, auto which) {
+  return rows.kernel(i, j, which);
+};
 
 /// Memory for what is computed. Rows of C that exist need none.
 template <class T, class Cost>
@@ -89,14 +98,17 @@ struct cost_source<Batch, table_cost<T, host_memory, Ground>> {
     if (place == 0) compute(k, i);
     return {memory(k), scratch.rows.row_stride, i - place, 0, rate};
   }
-  /// The same as rows of the kernel. A group is asked for in one of the two ways.
-  cost_rows<Batch> kernel_rows(index_t k, index_t i) const {
+  /// The same as rows of a kernel, entry(rows, i, j, which). A group is asked for in one of the two
+  /// ways.
+  template <class Entry>
+  cost_rows<Batch> kernel_rows(index_t k, index_t i, Entry entry) const {
     auto const some = rows(k, i);
     if (some.first_row == i)
       for (index_t n = i; n < group_end(k, i); ++n)
-        for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
-          store_lanes(memory(k) + (n - i) * some.stride + j, some.kernel(n, j, which), which);
-        });
+        for_lanes<Batch>(problem.columns,
+                         [=, out = memory(k) + (n - i) * some.stride](index_t j, auto which) {
+                           store_lanes(out + j, entry(some, n, j, which), which);
+                         });
     return some;
   }
   Batch cost(index_t i, index_t j, auto which) const {

@@ -6,22 +6,22 @@
 #include "mlot/simd/device.hpp"
 #include "mlot/simd/sinkhorn_domains.hpp"
 namespace mlot::on {
-/// Largest |C| of some rows of block k; +inf where an entry is NaN or infinite.
+/// The largest magnitude of the costs in some rows of block k: largest_magnitude.
 template <class Batch, class Source>
 typename Batch::value_type largest_in_lanes(Source const& source, index_t k, index_t begin,
                                             index_t end) {
   using T = typename Batch::value_type;
   Batch largest(T(0));
-  auto usable = largest < Batch(infinity<T>);
+  auto usable = largest > Batch(-infinity<T>);
   for (index_t i = begin; i < end; ++i) {
     auto const costs = source.rows(k, i);
     for_lanes<Batch>(source.problem.columns, [&](index_t j, auto which) {
-      Batch const c = xsimd::abs(costs.cost(i, j, which));
-      usable = usable & (c < Batch(infinity<T>));
-      largest = xsimd::max(largest, c);
+      Batch const c = costs.cost(i, j, which);
+      usable = usable & (c > Batch(-infinity<T>));
+      largest = xsimd::max(largest, Batch(xsimd::abs(c)));
     });
   }
-  return xsimd::all(usable) ? lane_max(largest) : infinity<T>;
+  return xsimd::all(usable) ? lane_max(largest) : std::numeric_limits<T>::quiet_NaN();
 }
 
 /// Scratch of the iterations: of every block, v^0, the order of the problems, and what the columns
@@ -30,6 +30,7 @@ template <class T, class Cost>
 struct iteration_scratch {
   block_scratch<T> blocks;
   cost_scratch<T, Cost> costs;
+  absorption_scratch<T> centre;
   vector_view<T, host_memory> initial, row_sum, column_sum;
   vector_view<index_t, host_memory> order;
   iteration_scratch(sinkhorn<T, host_memory, Cost> const& p, arena<host_memory>& space)
@@ -40,6 +41,7 @@ struct iteration_scratch {
                     problem_batch<host_memory> const& batch, arena<host_memory>& space)
       : blocks(batch, space),
         costs(p.cost, batch, blocks.sums.rows, space),
+        centre(batch, space),
         initial(space.vector<T>(batch.columns)),
         row_sum(space.vector<T>(batch.rows)),
         column_sum(space.vector<T>(batch.columns)),
@@ -55,10 +57,11 @@ class problem_iterations {
       : source_(source),
         initial_(&all.initial(problem_.column_first)),
         row_sum_(&all.row_sum(problem_.row_first)),
-        column_sum_(&all.column_sum(problem_.column_first)) {}
+        column_sum_(&all.column_sum(problem_.column_first)),
+        domain_{{source, problem_.p.batch.of(problem_.p.plan, problem_.b), all.centre}} {}
 
   /// The iterations, the plan and what is asked for about it.
-  void run() const {
+  void run() {
     if (blocks_.threads.rank == 0)
       for (index_t j = 0; j < problem_.columns; ++j) initial_[j] = problem_.v_before(1, j);
     blocks_.threads.wait();
@@ -88,18 +91,18 @@ class problem_iterations {
   }
 
  private:
-  void iterate(index_t r) const {
+  void iterate(index_t r) {
     T const* const before = r > 1 ? &problem_.v(r - 1, 0) : initial_;
+    domain_.begin(r);
     blocks_.for_mine(r, [&](index_t k) { domain_.sweep_block(r, k, before); });
     blocks_.for_my_columns([&](index_t j, auto which, Batch const& sum) {
       Batch const old = load_lanes<Batch>(before + j, which);
-      Batch const fresh = domain_.column_scaling(r, j, which, old, sum);
-      if (problem_.p.tolerance > T(0)) {  // the column's mass was b before / after
-        Batch const change = domain_.change(old, fresh) - Batch(T(1));
-        Batch const error = column_marginal<Batch>(problem_, j, which) * xsimd::abs(change);
-        store_lanes(column_sum_ + j, error, which);
+      if (problem_.p.tolerance > T(0)) {
+        Batch const is = domain_.received(j, which, old, sum);
+        Batch const should = column_marginal<Batch>(problem_, j, which);
+        store_lanes(column_sum_ + j, Batch(xsimd::abs(Batch(is - should))), which);
       }
-      store_lanes(&problem_.v(r, j), fresh, which);
+      store_lanes(&problem_.v(r, j), domain_.column_scaling(r, j, which, old, sum), which);
     });
   }
   /// Every thread adds all columns, in the same order: all come to the same decision.
@@ -115,6 +118,7 @@ class problem_iterations {
   template <bool Sums>
   void write_plan(index_t r) const {
     T const* const v = &problem_.v(r, 0);
+    auto const plan = domain_.plan;
     blocks_.for_mine(r + 1, [&](index_t k) {
       blocks_.total(k) = 0;
       T* const out = blocks_.sums(k);
@@ -126,8 +130,8 @@ class problem_iterations {
         for_lanes<Batch>(problem_.columns, [&](index_t j, auto which) {
           Batch const mass =
               domain_.mass(costs, i, j, which, u, load_lanes<Batch>(v + j, which, domain_.no_mass));
-          if (plan_.data != nullptr) store_lanes(&plan_(i, j), mass, which);
-          moved += mass * costs.cost(i, j, which);
+          if (plan.data != nullptr) store_lanes(&plan(i, j), mass, which);
+          moved += domain_.moved(mass, costs.cost(i, j, which));
           if constexpr (Sums) {
             row += mass;
             store_lanes(out + j, Batch(load_lanes<Batch>(out + j, which) + mass), which);
@@ -143,8 +147,7 @@ class problem_iterations {
   sinkhorn_problem<T, Cost> const& problem_ = source_.problem;
   row_blocks<Batch> const& blocks_ = source_.blocks;
   T *initial_, *row_sum_, *column_sum_;
-  matrix_view<T, host_memory> plan_ = problem_.p.batch.of(problem_.p.plan, problem_.b);
-  Iterations<Batch, Cost> domain_{source_, plan_};
+  Iterations<Batch, Cost> domain_;
 };
 
 template <class Arch, has_lanes T, class Cost>
@@ -185,8 +188,8 @@ status run(simd<Arch>, sinkhorn<T, host_memory, Cost> const& p, workspace<host_m
     blocks.for_mine(0, [&](index_t k) {
       blocks.total(k) = double(largest_in_lanes<batch>(source, k, blocks.begin(k), blocks.end(k)));
     });
-    T const largest = T(blocks.all_totals([](double x, double y) { return std::max(x, y); }));
-    if (!choose_domain(p, b, largest, problem.logarithmic).ok()) {  // all threads agree
+    T const largest = T(blocks.all_totals(larger<double>));
+    if (!choose_domain(problem, largest).ok()) {  // all threads agree
 #ifdef _OPENMP
 #  pragma omp critical(mlot_sinkhorn)
 #endif
@@ -196,6 +199,8 @@ status run(simd<Arch>, sinkhorn<T, host_memory, Cost> const& p, workspace<host_m
     if (threads.rank == 0) p.history.logarithmic(b) = problem.logarithmic;
     if (blocks.rows == 0 || blocks.columns == 0) {
       if (threads.rank == 0) p.distance(b) = iterate(problem, p.batch.of(p.plan, b));
+    } else if (problem.absorbs) {
+      problem_iterations<batch, Cost, absorbed_iterations>(source, all).run();
     } else if (problem.logarithmic) {
       problem_iterations<batch, Cost, logarithmic_iterations>(source, all).run();
     } else {
@@ -203,7 +208,7 @@ status run(simd<Arch>, sinkhorn<T, host_memory, Cost> const& p, workspace<host_m
     }
   });
   if (faulty == problems) return {};
-  bool unused = false;
-  return choose_domain(p, faulty, largest_magnitude<T>(cost_of(p, faulty)), unused);
+  sinkhorn_problem<T, Cost> problem{p, faulty, false};
+  return choose_domain(problem, largest_magnitude<T>(problem.cost));
 }
 }  // namespace mlot::on

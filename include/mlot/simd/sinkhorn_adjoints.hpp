@@ -48,7 +48,7 @@ struct scaling_adjoints : adjoints<Batch, Cost> {
   T own_y(index_t r, index_t i) const { return share_of(y(r, i), problem.u(r, i)); }
   /// Before row i is used for the first time.
   void begin_row(index_t k, index_t i) const {
-    if constexpr (!computed) write_kernel_row(source, k, i, &gradient(i, 0));
+    if constexpr (!computed) write_kernel_row(source, k, i, &gradient(i, 0), gibbs_entry);
   }
   Batch kernel(cost_rows<Batch> const& costs, index_t i, index_t j, auto which) const {
     if constexpr (computed)
@@ -76,7 +76,7 @@ struct scaling_adjoints : adjoints<Batch, Cost> {
         problem.columns, blocks.begin(k), blocks.end(k), x(r), blocks.sums(k),
         [&](index_t i, index_t) -> strided_rows<T> {
           if constexpr (computed)
-            return source.kernel_rows(k, i).from(i);
+            return source.kernel_rows(k, i, gibbs_entry).from(i);
           else
             return {&gradient(i, 0), gradient.row_stride};
         },
@@ -179,7 +179,7 @@ struct logarithmic_adjoints : adjoints<Batch, Cost> {
       index_t const i = begin + n;
       Batch const last = load_lanes<Batch>(v(iterations) + j, which, -infinity<T>);
       Batch const moved = plan(costs, iterations, i, j, which, last);
-      Batch adjoint = moved * costs.cost(i, j, which);
+      Batch adjoint = moved_lanes(moved, costs.cost(i, j, which));
       for (index_t r = 1; r <= iterations; ++r) {
         Batch const after =
             plan(costs, r, i, j, which, load_lanes<Batch>(v(r) + j, which, -infinity<T>));

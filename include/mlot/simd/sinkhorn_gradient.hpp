@@ -32,7 +32,8 @@ void recur(Adjoints const& way_back, typename Adjoints::T* initial) {
       Batch moved(T(0));
       for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
         Batch const last = load_lanes<Batch>(way_back.v(iterations) + j, which, way_back.no_mass);
-        Batch const p = way_back.mass(costs, i, j, which, last) * costs.cost(i, j, which);
+        Batch const p =
+            moved_lanes(way_back.mass(costs, i, j, which, last), costs.cost(i, j, which));
         moved += p;
         store_lanes(out + j, Batch(load_lanes<Batch>(out + j, which) + p), which);
       });

@@ -5,6 +5,14 @@
 #include "mlot/simd/cost_rows.hpp"
 /// What the iterations and their gradient share.
 namespace mlot::on {
+/// The absorbed domain's centres (row 0) and factors (row 1) of all problems.
+template <class T>
+struct absorption_scratch {
+  matrix_view<T, host_memory> row, column;  ///< (2, row tokens), (2, column tokens)
+  absorption_scratch(problem_batch<host_memory> const& batch, arena<host_memory>& space)
+      : row(space.matrix<T>(2, batch.rows)), column(space.matrix<T>(2, batch.columns)) {}
+};
+
 /// Lanes of b, 0 outside the problem.
 template <class Batch, class Problem>
 Batch column_marginal(Problem const& problem, index_t j, auto which) {
@@ -26,13 +34,13 @@ T share_of(T numerator, T denominator) {
   return denominator > T(0) ? T(numerator / denominator) : T(0);
 }
 
-/// Row i of block k of the Gibbs kernel exp(-C / epsilon).
-template <class Source, class T>
-void write_kernel_row(Source const& source, index_t k, index_t i, T* kernel) {
+/// Row i of block k of a kernel.
+template <class Source, class T, class Entry>
+void write_kernel_row(Source const& source, index_t k, index_t i, T* kernel, Entry entry) {
   using batch = decltype(source.rate);
   auto const costs = source.rows(k, i);
-  for_lanes<batch>(source.problem.columns, [&](index_t j, auto which) {
-    store_lanes(kernel + j, costs.kernel(i, j, which), which);
+  for_lanes<batch>(source.problem.columns, [=](index_t j, auto which) {
+    store_lanes(kernel + j, entry(costs, i, j, which), which);
   });
 }
 
