@@ -59,11 +59,12 @@ struct problem_batch {
 /// With absolute_difference over probability rows, 0 <= C <= 2. Work O(K) an entry.
 /// Accuracy: float 1e-6, double 1e-14 absolute for probability rows:
 /// tests/primitive/pairwise_cost_test.cpp. Source: eq. 17, arXiv 2412.14528.
-template <real T, class Memory, class Ground = absolute_difference>
+/// Tables may be stored in a narrower type than T, which computes.
+template <real T, class Memory, class Ground = absolute_difference, storage Table = T>
 struct pairwise_cost {
   using memory = Memory;
-  matrix_view<T const, Memory> teacher{};  ///< (row tokens, K)
-  matrix_view<T const, Memory> student{};  ///< (column tokens, K)
+  matrix_view<Table const, Memory> teacher{};  ///< (row tokens, K)
+  matrix_view<Table const, Memory> student{};  ///< (column tokens, K)
   problem_batch<Memory> batch{};
   matrix_view<T, Memory> cost{};  ///< (row tokens, >= longest_row) written
   [[no_unique_address]] Ground ground{};
@@ -86,13 +87,13 @@ struct pairwise_cost {
 /// Gradient of sum_ij upstream(i, j) C(i, j), times weight(b), with respect to the student's table:
 ///
 ///   student_gradient(j, l) = weight(b) sum_i upstream(i, j) slope(t(i, l), s(j, l))
-template <real T, class Memory, class Ground = absolute_difference>
+template <real T, class Memory, class Ground = absolute_difference, storage Table = T>
 struct pairwise_cost_gradient {
   using memory = Memory;
-  pairwise_cost<T, Memory, Ground> of{};      ///< inputs as in the forward; cost is not read
-  matrix_view<T const, Memory> upstream{};    ///< (row tokens, >= longest_row)
-  one_or_each<T, Memory> weight{T(1)};        ///< one, or (B) each
-  matrix_view<T, Memory> student_gradient{};  ///< (column tokens, K) written
+  pairwise_cost<T, Memory, Ground, Table> of{};  ///< inputs as in the forward; cost is not read
+  matrix_view<T const, Memory> upstream{};       ///< (row tokens, >= longest_row)
+  one_or_each<T, Memory> weight{T(1)};           ///< one, or (B) each
+  matrix_view<T, Memory> student_gradient{};     ///< (column tokens, K) written
 
   constexpr status check() const {
     return of.inputs()

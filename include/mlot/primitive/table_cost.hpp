@@ -2,16 +2,16 @@
 #include "mlot/primitive/pairwise_cost.hpp"
 namespace mlot {
 /// The cost of pairwise_cost as what it is made of: whoever needs C(i, j) computes it, K operations
-/// an entry, and no matrix of tokens times tokens exists.
-template <real T, class Memory, class Ground = absolute_difference>
+/// an entry, and no matrix of tokens times tokens exists. Tables may be stored in a narrower type.
+template <real T, class Memory, class Ground = absolute_difference, storage Table = T>
 struct table_cost {
-  matrix_view<T const, Memory> teacher{};  ///< (row tokens, K)
-  matrix_view<T const, Memory> student{};  ///< (column tokens, K)
+  matrix_view<Table const, Memory> teacher{};  ///< (row tokens, K)
+  matrix_view<Table const, Memory> student{};  ///< (column tokens, K)
   [[no_unique_address]] Ground ground{};
 };
 
-template <real T, class Memory, class Ground>
-constexpr status check_cost(char const* argument, table_cost<T, Memory, Ground> const& cost,
+template <real T, class Memory, class Ground, storage Table>
+constexpr status check_cost(char const* argument, table_cost<T, Memory, Ground, Table> const& cost,
                             problem_batch<Memory> const& batch) {
   return requirement()
       .matrix(argument, cost.teacher, batch.rows, cost.teacher.cols, "one teacher row a row token")

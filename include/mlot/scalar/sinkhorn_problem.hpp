@@ -6,15 +6,15 @@
 #include "mlot/scalar/device.hpp"
 namespace mlot::on {
 /// The costs of one problem, computed where they are asked for.
-template <real T, class Ground>
+template <real T, class Ground, storage Table>
 struct computed_cost {
-  table_cost<T, host_memory, Ground> const& tables;
+  table_cost<T, host_memory, Ground, Table> const& tables;
   index_t row_first, column_first, rows, cols;
   T operator()(index_t i, index_t j) const {
     wide_t<T> sum(0);
     for (index_t l = 0; l < tables.teacher.cols; ++l)
-      sum += tables.ground.value(tables.teacher(row_first + i, l),
-                                 tables.student(column_first + j, l));
+      sum += tables.ground.value(load_as<T>(tables.teacher(row_first + i, l)),
+                                 load_as<T>(tables.student(column_first + j, l)));
     return T(sum);
   }
 };
@@ -22,10 +22,11 @@ template <real T>
 auto cost_of(sinkhorn<T, host_memory> const& p, index_t b) {
   return p.batch.of(p.cost, b);
 }
-template <real T, class Ground>
-auto cost_of(sinkhorn<T, host_memory, table_cost<T, host_memory, Ground>> const& p, index_t b) {
-  return computed_cost<T, Ground>{p.cost, p.batch.row_offset(b), p.batch.column_offset(b),
-                                  p.batch.row_count(b), p.batch.column_count(b)};
+template <real T, class Ground, storage Table>
+auto cost_of(sinkhorn<T, host_memory, table_cost<T, host_memory, Ground, Table>> const& p,
+             index_t b) {
+  return computed_cost<T, Ground, Table>{p.cost, p.batch.row_offset(b), p.batch.column_offset(b),
+                                         p.batch.row_count(b), p.batch.column_count(b)};
 }
 
 /// The larger of two magnitudes of costs. NaN, which stands for a cost that is not allowed, is

@@ -48,17 +48,19 @@ struct cost_scratch {
   cost_scratch(Cost const&, problem_batch<host_memory> const&, index_t, arena<host_memory>&) {}
   void prepare(Cost const&) const {}
 };
-template <class T, class Ground>
-struct cost_scratch<T, table_cost<T, host_memory, Ground>> {
+template <class T, class Ground, storage Table>
+struct cost_scratch<T, table_cost<T, host_memory, Ground, Table>> {
+  using Cost = table_cost<T, host_memory, Ground, Table>;
   static constexpr index_t group = 8;  ///< rows that one passage of the student's table serves
-  matrix_view<T, host_memory> turned, rows;
-  cost_scratch(table_cost<T, host_memory, Ground> const& cost,
-               problem_batch<host_memory> const& batch, index_t blocks, arena<host_memory>& space)
-      : turned(space.matrix<T>(cost.student.cols, batch.columns)),
-        rows(space.matrix<T>(blocks * group, batch.longest_row)) {}
-  void prepare(table_cost<T, host_memory, Ground> const& cost) const {
-    turn<T>(cost.student, turned);
-  }
+  problem_batch<host_memory> batch;
+  turned_tables<T, Table> tables;
+  matrix_view<T, host_memory> rows;
+  cost_scratch(Cost const& cost, problem_batch<host_memory> const& of, index_t blocks,
+               arena<host_memory>& space)
+      : batch(of),
+        tables(of, cost.student.cols, space),
+        rows(space.matrix<T>(blocks * group, of.longest_row)) {}
+  void prepare(Cost const& cost) const { tables.prepare(batch, cost.teacher, cost.student); }
 };
 
 /// One problem's rows of C, as one thread sees them.
@@ -80,16 +82,18 @@ struct cost_source {
   }
 };
 
-template <class Batch, class T, class Ground>
-struct cost_source<Batch, table_cost<T, host_memory, Ground>> {
-  using Cost = table_cost<T, host_memory, Ground>;
+template <class Batch, class T, class Ground, storage Table>
+struct cost_source<Batch, table_cost<T, host_memory, Ground, Table>> {
+  using Cost = table_cost<T, host_memory, Ground, Table>;
   static constexpr bool computed = true;
   static constexpr index_t group = cost_scratch<T, Cost>::group;
   sinkhorn_problem<T, Cost> const& problem;
   row_blocks<Batch> const& blocks;
   cost_scratch<T, Cost> const& scratch;
   Batch rate = Batch(T(-1) / problem.p.epsilon);
-  Cost const& tables = problem.p.cost;
+  Ground const& ground = problem.p.cost.ground;
+  turned_tables<T, Table> const& tables = scratch.tables;
+  matrix_view<T const, host_memory> teacher = tables.teacher(problem.p.cost.teacher);
 
   /// Row i of block k and the rest of its group, which is computed when its first row is asked
   /// for: rows of a block are asked for in their order.
@@ -113,25 +117,25 @@ struct cost_source<Batch, table_cost<T, host_memory, Ground>> {
   }
   Batch cost(index_t i, index_t j, auto which) const {
     Batch sum(T(0));
-    for (index_t l = 0; l < scratch.turned.rows; ++l)
-      sum += tables.ground.value(
-          Batch(tables.teacher(problem.row_first + i, l)),
-          load_lanes<Batch>(&scratch.turned(l, problem.column_first + j), which));
+    T const* const at = panel(j / tables.width) + j % tables.width;
+    for (index_t l = 0; l < tables.k; ++l)
+      sum += ground.value(Batch(teacher(problem.row_first + i, l)),
+                          load_lanes<Batch>(at + l * tables.width, which));
     return sum;
   }
+  /// Columns n width .. of the student's table.
+  T* panel(index_t n) const { return tables.panel(scratch.batch, problem.b, n); }
 
  private:
   T* memory(index_t k) const { return &scratch.rows((blocks.first + k) * group, 0); }
   index_t group_end(index_t k, index_t i) const { return std::min(i + group, blocks.end(k)); }
   void compute(index_t k, index_t begin) const {
-    constexpr index_t tile = 512;  // of the student's table in the second-level cache
     index_t const stride = scratch.rows.row_stride;
-    for (index_t j = 0; j < problem.columns; j += tile)
+    for (index_t j = 0, n = 0; j < problem.columns; j += tables.width, ++n)
       for_row_groups(begin, group_end(k, begin),
                      [&]<index_t Rows>(index_t i, std::integral_constant<index_t, Rows>) {
-                       write_costs<Batch, Rows>(tables.ground, tables.teacher, scratch.turned,
-                                                problem.row_first + i, problem.column_first + j,
-                                                std::min(tile, problem.columns - j),
+                       write_costs<Batch, Rows>(ground, teacher, panel(n), problem.row_first + i,
+                                                std::min(tables.width, problem.columns - j),
                                                 memory(k) + (i - begin) * stride + j, stride);
                      });
   }

@@ -6,51 +6,42 @@
 #include "mlot/simd/device.hpp"
 #include "mlot/simd/lanes.hpp"
 #include "mlot/simd/row_blocks.hpp"
+#include "mlot/simd/turned_table.hpp"
 namespace mlot::on {
-/// Turns the student's table to (K, column tokens): lanes then run over student tokens.
-template <real T>
-void turn(matrix_view<T const, host_memory> from, matrix_view<T, host_memory> to) {
-  constexpr index_t tile = 16;  // rows of one cache line of the turned table
-  parallel_for((from.rows + tile - 1) / tile, 8, from.rows * from.cols, [&](index_t block) {
-    index_t const end = std::min(from.rows, (block + 1) * tile);
-    for (index_t l = 0; l < from.cols; ++l)
-      for (index_t j = block * tile; j < end; ++j) to(l, j) = from(j, l);
-  });
-}
-
-/// Costs of `Rows` consecutive teacher rows, from i on, against `count` student tokens from `first`
-/// on: a register holds one row's costs of a batch of student tokens while the columns of the
-/// tables go by. Row r is written at out + r stride.
+/// Costs of `Rows` consecutive teacher rows, from i on, against the first `count` tokens of a panel
+/// of the student's table: a register holds one row's costs of a batch of student tokens while the
+/// columns of the tables go by. Row r is written at out + r stride.
 template <class Batch, index_t Rows, class T, class Ground>
-void write_costs(Ground const& ground, matrix_view<T const, host_memory> teacher,
-                 matrix_view<T, host_memory> turned, index_t i, index_t first, index_t count,
-                 T* out, index_t stride) {
-  for_lanes<Batch>(count, [&](index_t j, auto which) {
+void write_costs(Ground const& ground, matrix_view<T const, host_memory> teacher, T const* panel,
+                 index_t i, index_t count, T* out, index_t stride) {
+  constexpr index_t width = turned_tables<T, T>::width;
+  for_lanes<Batch>(count, [=, &ground](index_t j, auto which) {
     Batch sum[Rows];
     for (index_t r = 0; r < Rows; ++r) sum[r] = Batch(T(0));
-    for (index_t l = 0; l < turned.rows; ++l) {
-      Batch const s = load_lanes<Batch>(&turned(l, first + j), which);
+    for (index_t l = 0; l < teacher.cols; ++l) {
+      Batch const s = load_lanes<Batch>(panel + l * width + j, which);
       for (index_t r = 0; r < Rows; ++r) sum[r] += ground.value(Batch(teacher(i + r, l)), s);
     }
     for (index_t r = 0; r < Rows; ++r) store_lanes(out + r * stride + j, sum[r], which);
   });
 }
 
-template <class Arch, has_lanes T, class Ground>
-std::size_t scratch_size(simd<Arch>, pairwise_cost<T, host_memory, Ground> const& p) {
+template <class Arch, has_lanes T, class Ground, storage Table>
+std::size_t scratch_size(simd<Arch>, pairwise_cost<T, host_memory, Ground, Table> const& p) {
   arena<host_memory> space;
-  space.matrix<T>(p.student.cols, p.batch.columns);
+  turned_tables<T, Table>(p.batch, p.student.cols, space);
   return space.bytes();
 }
 
-template <class Arch, has_lanes T, class Ground>
-status run(simd<Arch>, pairwise_cost<T, host_memory, Ground> const& p,
+template <class Arch, has_lanes T, class Ground, storage Table>
+status run(simd<Arch>, pairwise_cost<T, host_memory, Ground, Table> const& p,
            workspace<host_memory> scratch) {
   using batch = lanes_of<T, Arch>;
   if (p.cost.col_stride != 1) return run(scalar{}, p, scratch);
   arena<host_memory> space(scratch);
-  auto const turned = space.matrix<T>(p.student.cols, p.batch.columns);
-  turn<T>(p.student, turned);
+  turned_tables<T, Table> const tables(p.batch, p.student.cols, space);
+  tables.prepare(p.batch, p.teacher, p.student);
+  auto const teacher = tables.teacher(p.teacher);
   constexpr index_t rows = 16;
   index_t const work = p.batch.rows * p.batch.longest_row * p.student.cols;
   parallel_for((p.batch.rows + rows - 1) / rows, 1, work, [&](index_t block) {
@@ -59,11 +50,14 @@ status run(simd<Arch>, pairwise_cost<T, host_memory, Ground> const& p,
     for (index_t i = block * rows; i < end;) {
       while (i >= p.batch.row_offset(b + 1)) ++b;
       index_t const problem_end = std::min(end, p.batch.row_offset(b + 1));
-      for_row_groups(
-          i, problem_end, [&]<index_t Rows>(index_t row, std::integral_constant<index_t, Rows>) {
-            write_costs<batch, Rows>(p.ground, p.teacher, turned, row, p.batch.column_offset(b),
-                                     p.batch.column_count(b), &p.cost(row, 0), p.cost.row_stride);
-          });
+      index_t const columns = p.batch.column_count(b);
+      for (index_t n = 0; n * tables.width < columns; ++n)
+        for_row_groups(
+            i, problem_end, [&]<index_t Rows>(index_t row, std::integral_constant<index_t, Rows>) {
+              write_costs<batch, Rows>(p.ground, teacher, tables.panel(p.batch, b, n), row,
+                                       std::min(tables.width, columns - n * tables.width),
+                                       &p.cost(row, n * tables.width), p.cost.row_stride);
+            });
       i = problem_end;
     }
   });
@@ -83,30 +77,31 @@ Batch add_slope(absolute_difference const&, Batch const& sum, Batch const& upstr
   return add_where(t > s, add_where(s > t, sum, upstream), Batch(-upstream));
 }
 
-/// One tile of the way back: `width` student tokens, columns `first` .. of the turned table. Their
-/// gradients stay in `sums` (K, most) while the upstream matrix goes by once, some rows at a time.
+/// One panel on the way back: the first `width` of its student tokens. Their gradients stay in
+/// `sums` (K, most) while the upstream matrix goes by once, some rows at a time.
 template <class Batch, class Ground>
 struct cost_gradient_tile {
   using T = typename Batch::value_type;
-  static constexpr index_t most = 4 * index_t(Batch::size), rows = 32;
+  static constexpr index_t most = turned_tables<T, T>::width, rows = 32;
   Ground const& ground;
   matrix_view<T const, host_memory> teacher;
-  matrix_view<T, host_memory> turned;
-  index_t first, width;
+  T const* panel;
+  index_t width;
   T* sums;
 
-  void clear() const { std::fill_n(sums, turned.rows * most, T(0)); }
+  void clear() const { std::fill_n(sums, teacher.cols * most, T(0)); }
   /// Adds teacher rows i .. past - 1, for which upstream(row, at, which) answers lanes of the
-  /// upstream matrix at student token first + at.
+  /// upstream matrix at the panel's token `at`.
   template <class Upstream>
   void add(index_t i, index_t past, Upstream upstream) const {
     index_t l = 0;
-    for (; l + 4 <= turned.rows; l += 4) add_columns<4>(i, past, l, upstream);
-    for (; l < turned.rows; ++l) add_columns<1>(i, past, l, upstream);
+    for (; l + 4 <= teacher.cols; l += 4) add_columns<4>(i, past, l, upstream);
+    for (; l < teacher.cols; ++l) add_columns<1>(i, past, l, upstream);
   }
-  void write(matrix_view<T, host_memory> gradient, T weight) const {
+  /// The gradients, of the student tokens from `first` on.
+  void write(matrix_view<T, host_memory> gradient, index_t first, T weight) const {
     for (index_t at = 0; at < width; ++at)
-      for (index_t l = 0; l < turned.rows; ++l)
+      for (index_t l = 0; l < teacher.cols; ++l)
         gradient(first + at, l) = weight * sums[l * most + at];
   }
 
@@ -116,7 +111,7 @@ struct cost_gradient_tile {
     for_lanes<Batch>(width, [&](index_t at, auto which) {
       Batch s[Columns], sum[Columns];
       for (index_t c = 0; c < Columns; ++c) {
-        s[c] = load_lanes<Batch>(&turned(l + c, first + at), which);
+        s[c] = load_lanes<Batch>(panel + (l + c) * most + at, which);
         sum[c] = Batch::load_aligned(sums + (l + c) * most + at);
       }
       for (index_t row = i; row < past; ++row) {
@@ -129,50 +124,51 @@ struct cost_gradient_tile {
   }
 };
 
-/// Tiles of all problems, and their sums.
-template <class Batch>
-struct cost_gradient_tiles {
-  using T = typename Batch::value_type;
-  static constexpr index_t width = 4 * index_t(Batch::size);
-  matrix_view<T, host_memory> turned, sums;
-  index_t a_problem;  ///< most tiles that one has
-  cost_gradient_tiles(problem_batch<host_memory> const& batch, index_t k, arena<host_memory>& space)
-      : turned(space.matrix<T>(k, batch.columns)),
-        sums(space.matrix<T>(batch.columns / width + batch.problems(), k * width)),
-        a_problem((batch.longest_row + width - 1) / width) {}
+/// Tables, and the sums of every panel.
+template <class T, storage Table>
+struct cost_gradient_scratch {
+  turned_tables<T, Table> tables;
+  matrix_view<T, host_memory> sums;
+  cost_gradient_scratch(problem_batch<host_memory> const& batch, index_t k,
+                        arena<host_memory>& space)
+      : tables(batch, k, space), sums(space.matrix<T>(tables.panels.rows, tables.panels.cols)) {}
 };
 
-template <class Arch, has_lanes T, class Ground>
-std::size_t scratch_size(simd<Arch>, pairwise_cost_gradient<T, host_memory, Ground> const& p) {
+template <class Arch, has_lanes T, class Ground, storage Table>
+std::size_t scratch_size(simd<Arch>,
+                         pairwise_cost_gradient<T, host_memory, Ground, Table> const& p) {
   arena<host_memory> space;
-  cost_gradient_tiles<lanes_of<T, Arch>>(p.of.batch, p.of.student.cols, space);
+  cost_gradient_scratch<T, Table>(p.of.batch, p.of.student.cols, space);
   return space.bytes();
 }
 
-template <class Arch, has_lanes T, class Ground>
-status run(simd<Arch>, pairwise_cost_gradient<T, host_memory, Ground> const& p,
+template <class Arch, has_lanes T, class Ground, storage Table>
+status run(simd<Arch>, pairwise_cost_gradient<T, host_memory, Ground, Table> const& p,
            workspace<host_memory> scratch) {
   using batch = lanes_of<T, Arch>;
   if (p.upstream.col_stride != 1) return run(scalar{}, p, scratch);
   arena<host_memory> space(scratch);
-  cost_gradient_tiles<batch> const tiles(p.of.batch, p.of.student.cols, space);
-  turn<T>(p.of.student, tiles.turned);
-  index_t const work = p.of.batch.rows * p.of.batch.longest_row * p.of.student.cols;
-  parallel_for(p.of.batch.problems() * tiles.a_problem, 1, work, [&](index_t n) {
-    index_t const b = n / tiles.a_problem, tile = n % tiles.a_problem, j = tile * tiles.width;
-    index_t const width = std::min(tiles.width, p.of.batch.column_count(b) - j);
-    index_t const place = p.of.batch.column_offset(b) / tiles.width + b + tile;
+  problem_batch<host_memory> const& problems = p.of.batch;
+  cost_gradient_scratch<T, Table> const all(problems, p.of.student.cols, space);
+  auto const& tables = all.tables;
+  tables.prepare(problems, p.of.teacher, p.of.student);
+  auto const teacher = tables.teacher(p.of.teacher);
+  index_t const most = (problems.longest_row + tables.width - 1) / tables.width;
+  index_t const work = problems.rows * problems.longest_row * p.of.student.cols;
+  parallel_for(problems.problems() * most, 1, work, [&](index_t place) {
+    index_t const b = place / most, n = place % most, j = n * tables.width;
+    index_t const width = std::min(tables.width, problems.column_count(b) - j);
     if (width <= 0) return;
-    cost_gradient_tile<batch, Ground> const all{p.of.ground,  p.of.teacher,
-                                                tiles.turned, p.of.batch.column_offset(b) + j,
-                                                width,        &tiles.sums(place, 0)};
-    all.clear();
-    index_t const end = p.of.batch.row_offset(b + 1);
-    for (index_t i = p.of.batch.row_offset(b); i < end; i += all.rows)
-      all.add(i, std::min(i + all.rows, end), [&](index_t row, index_t at, auto which) {
+    T* const panel = tables.panel(problems, b, n);
+    cost_gradient_tile<batch, Ground> const own{p.of.ground, teacher, panel, width,
+                                                all.sums.data + (panel - tables.panels.data)};
+    own.clear();
+    index_t const end = problems.row_offset(b + 1);
+    for (index_t i = problems.row_offset(b); i < end; i += own.rows)
+      own.add(i, std::min(i + own.rows, end), [&](index_t row, index_t at, auto which) {
         return load_lanes<batch>(&p.upstream(row, j + at), which);
       });
-    all.write(p.student_gradient, p.weight(b));
+    own.write(p.student_gradient, problems.column_offset(b) + j, p.weight(b));
   });
   return {};
 }

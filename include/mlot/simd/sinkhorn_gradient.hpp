@@ -84,39 +84,38 @@ void finish(sinkhorn_table_gradient<typename Adjoints::T, host_memory, Ground> c
   using tile = cost_gradient_tile<Batch, Ground>;
   auto const& blocks = way_back.blocks;
   auto const& problem = way_back.problem;
-  auto const& tables = p.of.cost;
-  auto const turned = way_back.source.scratch.turned;
+  auto const& source = way_back.source;
   blocks.for_mine(way_back.iterations, [&](index_t k) { way_back.sweep_block(1, k); });
   blocks.threads.wait();
   index_t const tiles = (problem.columns + tile::most - 1) / tile::most;
   for (index_t n = blocks.threads.share(tiles); n < blocks.threads.share_end(tiles); ++n) {
     index_t const first = n * tile::most, width = std::min(tile::most, problem.columns - first);
-    index_t const place = problem.column_first / tile::most + problem.b + n;
-    tile const own{tables.ground, tables.teacher, turned, problem.column_first + first,
-                   width,         &sums(place, 0)};
+    T* const panel = source.panel(n);
+    tile const own{source.ground, source.teacher, panel, width,
+                   sums.data + (panel - source.tables.panels.data)};
     own.clear();
     alignas(64) T rows[tile::rows * tile::most];
     for (index_t begin = 0; begin < problem.rows; begin += tile::rows) {
       index_t const end = std::min(begin + tile::rows, problem.rows);
       cost_rows<Batch> const costs{rows, tile::most, begin, first, way_back.source.rate};
-      for_row_groups(
-          begin, end, [&]<index_t Rows>(index_t i, std::integral_constant<index_t, Rows>) {
-            T* const out = rows + (i - begin) * tile::most;
-            write_costs<Batch, Rows>(tables.ground, tables.teacher, turned, problem.row_first + i,
-                                     own.first, width, out, tile::most);
-            for_lanes<Batch>(width, [&](index_t at, auto which) {
-              Batch entries[Rows];
-              way_back.template entries<Rows>(costs, i, first + at, which, entries);
-              for (index_t r = 0; r < Rows; ++r)
-                store_lanes(out + r * tile::most + at, entries[r], which);
-            });
-          });
+      for_row_groups(begin, end,
+                     [&]<index_t Rows>(index_t i, std::integral_constant<index_t, Rows>) {
+                       T* const out = rows + (i - begin) * tile::most;
+                       write_costs<Batch, Rows>(source.ground, source.teacher, panel,
+                                                problem.row_first + i, width, out, tile::most);
+                       for_lanes<Batch>(width, [&](index_t at, auto which) {
+                         Batch entries[Rows];
+                         way_back.template entries<Rows>(costs, i, first + at, which, entries);
+                         for (index_t r = 0; r < Rows; ++r)
+                           store_lanes(out + r * tile::most + at, entries[r], which);
+                       });
+                     });
       own.add(problem.row_first + begin, problem.row_first + end,
               [&](index_t row, index_t at, auto which) {
                 return costs.cost(row - problem.row_first, first + at, which);
               });
     }
-    own.write(p.student_gradient, p.weight(problem.b));
+    own.write(p.student_gradient, problem.column_first + first, p.weight(problem.b));
   }
 }
 
@@ -130,9 +129,8 @@ struct gradient_scratch {
   gradient_scratch(sinkhorn<T, host_memory, Cost> const& p, arena<host_memory>& space)
       : iterations(p, space), adjoint(p, space) {
     if constexpr (cost_source<Batch, Cost>::computed) {
-      index_t const width = 4 * index_t(Batch::size);
-      sums = space.matrix<T>(p.batch.columns / width + p.batch.problems(),
-                             p.cost.student.cols * width);
+      auto const& panels = iterations.costs.tables.panels;
+      sums = space.matrix<T>(panels.rows, panels.cols);
     }
   }
 };
