@@ -7,6 +7,7 @@
 #include "mlot/loss/reference_code.hpp"
 //
 #include "mlot/cost/squared_difference.hpp"
+#include "mlot/primitive/epsilon_schedule.hpp"
 #include "mlot/scalar/aligned_terms.hpp"
 #include "mlot/scalar/column_probabilities.hpp"
 #include "mlot/scalar/cross_entropy.hpp"
@@ -22,3 +23,4 @@
 #include "mlot/scalar/table_softmax.hpp"
 #include "mlot/scalar/top_columns.hpp"
 #include "mlot/scalar/vocabulary_mass.hpp"
+#include "mlot/scalar/weighted_sum.hpp"
