@@ -89,15 +89,21 @@ struct cost_source<Batch, table_cost<T, host_memory, Ground>> {
     if (place == 0) compute(k, i);
     return {memory(k), scratch.rows.row_stride, i - place, 0, rate};
   }
-  /// The same as rows of the kernel. A group is asked for in one of the two ways.
-  cost_rows<Batch> kernel_rows(index_t k, index_t i) const {
+  /// The same as rows of make(rows of C, i, j, which). A group is asked for in one of the ways.
+  template <class Make>
+  cost_rows<Batch> rows_made(index_t k, index_t i, Make make) const {
     auto const some = rows(k, i);
     if (some.first_row == i)
       for (index_t n = i; n < group_end(k, i); ++n)
         for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
-          store_lanes(memory(k) + (n - i) * some.stride + j, some.kernel(n, j, which), which);
+          store_lanes(memory(k) + (n - i) * some.stride + j, make(some, n, j, which), which);
         });
     return some;
+  }
+  cost_rows<Batch> kernel_rows(index_t k, index_t i) const {
+    return rows_made(k, i, [](auto const& costs, index_t n, index_t j, auto which) {
+      return costs.kernel(n, j, which);
+    });
   }
   Batch cost(index_t i, index_t j, auto which) const {
     Batch sum(T(0));
