@@ -1,3 +1,5 @@
+#include <Eigen/QR>
+
 #include "mlot/cost/squared_difference.hpp"
 #include "mlot/interop/implicit.hpp"
 #include "primitive/sinkhorn_batch.hpp"
@@ -29,6 +31,14 @@ struct derivative_batch : kit::sinkhorn_batch<T> {
     base::draw_marginals(8);
     base::epsilon = T(0.4);
   }
+  /// The same numbers in another type.
+  void take_inputs(auto& from) {
+    base::problems.for_each(
+        [&](index_t i, index_t j, index_t) { base::cost(i, j) = T(from.cost(i, j)); });
+    kit::fill(base::row_marginal, [&](index_t, index_t i) { return T(from.row_marginal(i)); });
+    kit::fill(base::column_marginal,
+              [&](index_t, index_t j) { return T(from.column_marginal(j)); });
+  }
   sinkhorn_gradient<T, host_memory, Derivative> other() {
     sinkhorn_gradient<T, host_memory, Derivative> p{
         .of = base::primitive(), .cost_gradient = other_gradient.matrix(), .how = how};
@@ -58,11 +68,37 @@ struct derivative_batch : kit::sinkhorn_batch<T> {
   }
 };
 
-template <class T>
-double difference(kit::framed<T>& is, kit::framed<T>& should) {
+double difference(auto& is, auto& should) {
   kit::norm_error error;
   for (index_t j = 0; j < is.cols(); ++j) error.add(is(j), should(j));
   return error.value();
+}
+
+/// dSD/dC of the fixed point from its whole system, solved as it stands.
+oracle::matrix dense_solution(oracle::matrix const& plan, oracle::matrix const& cost,
+                              oracle::number epsilon) {
+  using matrix = Eigen::Matrix<oracle::number, Eigen::Dynamic, Eigen::Dynamic>;
+  auto const rows = Eigen::Index(plan.size()), columns = Eigen::Index(plan.front().size());
+  matrix system = matrix::Zero(rows + columns, rows + columns);
+  matrix right = matrix::Zero(rows + columns, 1);
+  for (Eigen::Index i = 0; i < rows; ++i)
+    for (Eigen::Index j = 0; j < columns; ++j) {
+      oracle::number const p = plan[std::size_t(i)][std::size_t(j)];
+      oracle::number const moved = p > 0 ? p * cost[std::size_t(i)][std::size_t(j)] : 0;
+      system(i, i) += p;
+      system(rows + j, rows + j) += p;
+      system(i, rows + j) = system(rows + j, i) = p;
+      right(i, 0) += moved;
+      right(rows + j, 0) += moved;
+    }
+  matrix const solution = system.completeOrthogonalDecomposition().solve(right);
+  oracle::matrix gradient = plan;
+  for (Eigen::Index i = 0; i < rows; ++i)
+    for (Eigen::Index j = 0; j < columns; ++j)
+      if (oracle::number& p = gradient[std::size_t(i)][std::size_t(j)]; p > 0)
+        p *= 1 + (solution(i, 0) + solution(rows + j, 0) - cost[std::size_t(i)][std::size_t(j)]) /
+                     epsilon;
+  return gradient;
 }
 
 std::vector<std::pair<index_t, index_t>> const ragged{{9, 14}, {70, 40}, {1, 6},  {5, 1},
@@ -73,13 +109,18 @@ TEMPLATE_LIST_TEST_CASE("at convergence the implicit gradient is the unrolled on
                         every_device) {
   using T = typename TestType::scalar;
   using Device = typename TestType::device;
+  double const enough = single<T> ? 2e-5 : 1e-10;
   for (sinkhorn_domain const domain : both_domains)
     for (bool const holes : {false, true}) {
-      derivative_batch<T, derivative::implicit> all(ragged, single<T> ? 100 : 200);
-      all.domain = domain;
+      derivative_batch<T, derivative::implicit> all(ragged, 200, 1);
+      derivative_batch<double, derivative::unrolled> exact(ragged, 200);
+      all.domain = exact.domain = domain;
+      exact.epsilon = double(all.epsilon);
       if (holes)
         for (index_t const n : {0, 3, 40}) all.row_marginal(n) = all.column_marginal(n + 1) = T(0);
-      all.template forward_and_back<Device>();
+      exact.take_inputs(all);
+      exact.template forward_and_back<Device>();
+      all.template forward<Device>();
       for (index_t const direct : {never, always}) {
         all.how = {.tolerance = 1e-12, .direct = direct};
         all.template run_other<Device>();
@@ -87,15 +128,13 @@ TEMPLATE_LIST_TEST_CASE("at convergence the implicit gradient is the unrolled on
         for (index_t b = 0; b < all.problems.count(); ++b) {
           CAPTURE(b);
           CHECK(kit::error_of(all.problems, all.other_gradient, b,
-                              all.problems.part(all.gradient.matrix(), b)) <=
-                (single<T> ? 2e-5 : 1e-10));
+                              all.problems.part(exact.gradient.matrix(), b)) <= enough);
           CHECK(all.residual(b) <= (single<T> ? T(2e-6) : T(1e-11)));
         }
         for (index_t const b : {0, 1, 6})
           CHECK((all.solver_iterations(b) > 0) == (direct == never));
-        CHECK(difference(all.other_rows, all.row_marginal_gradient) <= (single<T> ? 2e-5 : 1e-10));
-        CHECK(difference(all.other_columns, all.column_marginal_gradient) <=
-              (single<T> ? 2e-5 : 1e-10));
+        CHECK(difference(all.other_rows, exact.row_marginal_gradient) <= enough);
+        CHECK(difference(all.other_columns, exact.column_marginal_gradient) <= enough);
       }
     }
 }
@@ -149,5 +188,73 @@ TEMPLATE_LIST_TEST_CASE("a constant plan's gradient is the plan", "[sinkhorn]", 
       for (index_t b = 0; b < all.problems.count(); ++b)
         CHECK(kit::error_of(all.problems, all.other_gradient, b,
                             all.problems.part(all.plan.matrix(), b)) <= (single<T> ? 1e-6 : 1e-14));
+    }
+}
+
+TEMPLATE_LIST_TEST_CASE("before convergence it is implicit at the marginals that the plan has",
+                        "[sinkhorn]", every_device) {
+  using Device = typename TestType::device;
+  for (sinkhorn_domain const domain : both_domains) {
+    derivative_batch<double, derivative::implicit> early(ragged, 2, 1);
+    derivative_batch<double, derivative::unrolled> late(ragged, 250);
+    early.domain = late.domain = domain;
+    early.how.tolerance = 1e-13;
+    early.template forward<Device>();
+    early.template run_other<Device>();
+    late.take_inputs(early);
+    auto const shape = early.problems.view();
+    kit::norm_error rows;
+    for (index_t b = 0; b < shape.problems(); ++b) {
+      double own = 0, given = 0;
+      for (index_t i = shape.row_offset(b); i < shape.row_offset(b + 1); ++i) {
+        given += early.row_marginal(i);
+        late.row_marginal(i) = 0;
+        for (index_t j = 0; j < shape.column_count(b); ++j)
+          late.row_marginal(i) += early.plan(i, j);
+        own += late.row_marginal(i);
+      }
+      for (index_t i = shape.row_offset(b); i < shape.row_offset(b + 1) && own > 0; ++i)
+        early.other_rows(i) *= given / own;  // undoes what scales a to sum(b)
+    }
+    late.template forward_and_back<Device>();
+    CAPTURE(int(domain));
+    CHECK(kit::error_of(early.problems, early.plan, 1,
+                        early.problems.part(late.plan.matrix(), 1)) <= 1e-12);
+    for (index_t b = 0; b < shape.problems(); ++b)
+      CHECK(kit::error_of(early.problems, early.other_gradient, b,
+                          early.problems.part(late.gradient.matrix(), b)) <= 1e-10);
+    CHECK(difference(early.other_rows, late.row_marginal_gradient) <= 1e-10);
+    CHECK(difference(early.other_columns, late.column_marginal_gradient) <= 1e-10);
+    CHECK(double(early.row_error(1)) > 1e-3);
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("plans that fall into parts have finite gradients and small residuals",
+                        "[sinkhorn]", every_device) {
+  using T = typename TestType::scalar;
+  using Device = typename TestType::device;
+  for (index_t const direct : {never, always})
+    for (double const epsilon : {0.1, 0.05, 0.03, 0.02, 0.01, 0.001}) {
+      derivative_batch<T, derivative::implicit> all({{12, 12}, {40, 40}, {8, 24}, {1, 1}}, 50, 1);
+      all.how = {.tolerance = 0, .direct = direct};
+      kit::fill(all.row_marginal, [](index_t, index_t) { return T(1); });
+      kit::fill(all.column_marginal, [](index_t, index_t) { return T(1); });
+      auto const shape = all.problems.view();
+      all.problems.for_each([&](index_t i, index_t j, index_t b) {  // a row has its columns
+        bool const own = j % shape.row_count(b) == i - shape.row_offset(b);
+        all.cost(i, j) = T(0.1) * all.cost(i, j) + (own ? T(0) : T(0.8));
+      });
+      all.epsilon = T(epsilon);
+      all.template forward<Device>();
+      all.template run_other<Device>();
+      CAPTURE(direct, epsilon);
+      for (index_t b = 0; b < shape.problems(); ++b) {
+        CAPTURE(b);
+        CHECK(all.residual(b) <= (single<T> ? T(4e-6) : T(1e-12)));
+        auto const should = dense_solution(all.problems.part(all.plan.matrix(), b),
+                                           all.problems.part(all.cost.matrix(), b), all.epsilon);
+        CHECK(kit::error_of(all.problems, all.other_gradient, b, should) <=
+              (single<T> ? 1e-4 : 1e-10));
+      }
     }
 }
