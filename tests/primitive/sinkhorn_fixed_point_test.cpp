@@ -62,6 +62,38 @@ struct derivative_batch : kit::sinkhorn_batch<T> {
       REQUIRE(solver_iterations.exactly_written());
     }
   }
+  /// || M (x, y) - (r, c) || / || (r, c) ||, with x and y from the gradients of the marginals,
+  /// which are what they are up to a constant that M does not see.
+  double own_residual() {
+    auto const p = base::problems.part(base::plan.matrix(), 0);
+    auto const c = base::problems.part(base::cost.matrix(), 0);
+    std::size_t const rows = p.size(), columns = p.front().size();
+    oracle::number given = 0, mass = 0, error = 0, norm = 0;
+    for (auto const& row : p)
+      for (auto const& x : row) mass += x;
+    for (auto const& x : base::a(0)) given += x;
+    auto const line = [&](std::size_t count, oracle::number own, auto other, auto mass_at,
+                          auto cost_at) {
+      oracle::number sum = 0, right = 0;
+      for (std::size_t k = 0; k < count; ++k) {
+        sum += mass_at(k) * (own + other(k));
+        right += mass_at(k) * cost_at(k);
+      }
+      error += (sum - right) * (sum - right);
+      norm += right * right;
+    };
+    auto const x = [&](std::size_t i) { return other_rows(index_t(i)) * given / mass; };
+    auto const y = [&](std::size_t j) { return oracle::number(other_columns(index_t(j))); };
+    for (std::size_t i = 0; i < rows; ++i)
+      line(
+          columns, x(i), y, [&](std::size_t j) { return p[i][j]; },
+          [&](std::size_t j) { return c[i][j]; });
+    for (std::size_t j = 0; j < columns; ++j)
+      line(
+          rows, y(j), x, [&](std::size_t i) { return p[i][j]; },
+          [&](std::size_t i) { return c[i][j]; });
+    return double(std::sqrt(error / norm));
+  }
   bool others_untouched() const {
     return other_gradient.untouched() && other_rows.untouched() && other_columns.untouched() &&
            residual.untouched() && solver_iterations.untouched();
@@ -71,6 +103,77 @@ struct derivative_batch : kit::sinkhorn_batch<T> {
 double difference(auto& is, auto& should) {
   kit::norm_error error;
   for (index_t j = 0; j < is.cols(); ++j) error.add(is(j), should(j));
+  return error.value();
+}
+
+/// A batch whose cost comes from tables: with the matrix, and without it.
+template <class T, class Derivative, class Ground>
+struct tables : derivative_batch<T, Derivative> {
+  using base = derivative_batch<T, Derivative>;
+  kit::framed<T> teacher, student, weight, dense, streamed, streamed_rows, streamed_columns;
+
+  explicit tables(std::vector<std::pair<index_t, index_t>> const& shapes, index_t width = 5)
+      : base(shapes, 40, 1),
+        teacher(base::problems.rows(), width),
+        student(base::problems.columns(), width),
+        weight(base::problems.count()),
+        dense(base::problems.columns(), width),
+        streamed(base::problems.columns(), width),
+        streamed_rows(base::problems.rows()),
+        streamed_columns(base::problems.columns()) {
+    random_source random(5);
+    auto const entry = [&](index_t, index_t) { return T(random.uniform(0, 0.4)); };
+    kit::fill(teacher, entry);
+    kit::fill(student, entry);
+    kit::fill(weight, [](index_t, index_t b) { return T(double(b) + 0.5); });
+  }
+  template <class Device>
+  void with_matrix() {
+    pairwise_cost<T, host_memory, Ground> const pairwise{.teacher = teacher.matrix(),
+                                                         .student = student.matrix(),
+                                                         .batch = base::problems.view(),
+                                                         .cost = base::cost.matrix()};
+    kit::succeeds<Device>(pairwise);
+    base::template forward<Device>();
+    base::template run_other<Device>();
+    kit::succeeds<Device>(pairwise_cost_gradient<T, host_memory, Ground>{
+        .of = pairwise,
+        .upstream = base::other_gradient.matrix(),
+        .weight = host::vector<T const>(weight.vector()),
+        .student_gradient = dense.matrix()});
+  }
+  /// After the forward.
+  sinkhorn_table_gradient<T, host_memory, Ground, Derivative> backward() {
+    auto const p = base::other();
+    sinkhorn_table_gradient<T, host_memory, Ground, Derivative> back{
+        .of = {.batch = p.of.batch,
+               .cost = {.teacher = teacher.matrix(), .student = student.matrix()},
+               .row_marginal = p.of.row_marginal,
+               .column_marginal = p.of.column_marginal,
+               .epsilon = p.of.epsilon,
+               .iterations = p.of.iterations,
+               .history = p.of.history},
+        .weight = host::vector<T const>(weight.vector()),
+        .student_gradient = streamed.matrix(),
+        .how = p.how,
+        .solution = p.solution};
+    if (p.how.of_marginals) {
+      back.row_marginal_gradient = streamed_rows.vector();
+      back.column_marginal_gradient = streamed_columns.vector();
+    }
+    return back;
+  }
+  template <class Device>
+  void without_matrix() {
+    kit::succeeds<Device>(backward());
+    REQUIRE(streamed.exactly_written());
+  }
+};
+
+double table_difference(auto& is, auto& should) {
+  kit::norm_error error;
+  for (index_t i = 0; i < is.rows(); ++i)
+    for (index_t j = 0; j < is.cols(); ++j) error.add(is(i, j), should(i, j));
   return error.value();
 }
 
@@ -257,4 +360,224 @@ TEMPLATE_LIST_TEST_CASE("plans that fall into parts have finite gradients and sm
               (single<T> ? 1e-4 : 1e-10));
       }
     }
+}
+
+TEMPLATE_LIST_TEST_CASE("a residual says what conjugate gradients left undone", "[sinkhorn]",
+                        every_device) {
+  using T = typename TestType::scalar;
+  using Device = typename TestType::device;
+  derivative_batch<T, derivative::implicit> all({{30, 41}}, 100, 1);
+  all.epsilon = T(0.1);
+  all.template forward<Device>();
+  double before = 1;
+  for (index_t const most : {1, 3, 10, 1000}) {
+    all.how = {.tolerance = 1e-10, .most_iterations = most, .direct = never};
+    all.template run_other<Device>();
+    double const residual = double(all.residual(0));
+    CAPTURE(most);
+    CHECK(residual < before / 2);
+    CHECK(std::fabs(residual - all.own_residual()) <= (single<T> ? 2e-6 : 1e-13));
+    CHECK((all.solver_iterations(0) == most) == (most < 1000));
+    if (most == 1) CHECK(residual > 1e-2);
+    before = residual;
+  }
+  all.how = {.tolerance = 1e-3, .direct = never};  // of the whole system's residual
+  all.template run_other<Device>();
+  CHECK(all.residual(0) <= T(1e-3));
+  CHECK(all.solver_iterations(0) > 1);
+  CHECK(all.solver_iterations(0) < 20);
+}
+
+namespace {
+template <class Device, class T, class Derivative, class Ground>
+void compare_with_tables(std::initializer_list<Derivative> kinds) {
+  for (sinkhorn_domain const domain : both_domains)
+    for (Derivative const& how : kinds) {
+      tables<T, Derivative, Ground> all(ragged);
+      all.domain = domain;
+      all.how = how;
+      all.row_marginal(3) = all.column_marginal(2) = T(0);
+      all.template with_matrix<Device>();
+      all.residual.clear();
+      all.template without_matrix<Device>();
+      CAPTURE(int(domain));
+      double const enough = single<T> ? 2e-5 : 1e-11;
+      CHECK(table_difference(all.streamed, all.dense) <= enough);
+      if (how.of_marginals) {
+        CHECK(table_difference(all.streamed_rows, all.other_rows) <= enough);
+        CHECK(table_difference(all.streamed_columns, all.other_columns) <= enough);
+      }
+      for (index_t b = 0; b < all.problems.count() && how.solves; ++b)
+        CHECK(all.residual(b) <= (single<T> ? T(2e-6) : T(1e-11)));
+    }
+}
+}  // namespace
+
+TEMPLATE_LIST_TEST_CASE("every derivative from tables is the one from their matrix", "[sinkhorn]",
+                        every_device) {
+  using T = typename TestType::scalar;
+  using Device = typename TestType::device;
+  compare_with_tables<Device, T, derivative::implicit, absolute_difference>(
+      {{.tolerance = 1e-13, .direct = never}, {.tolerance = 1e-13, .direct = always}});
+  compare_with_tables<Device, T, derivative::envelope, squared_difference>({{}});
+  compare_with_tables<Device, T, derivative::plan_constant, absolute_difference>({{}});
+}
+
+TEMPLATE_LIST_TEST_CASE("every derivative has the same bits for 1, 2 and 3 threads", "[sinkhorn]",
+                        every_device) {
+  using T = typename TestType::scalar;
+  using Device = typename TestType::device;
+  std::vector<std::pair<index_t, index_t>> const shapes{{150, 170}, {40, 30}, {9, 7}, {64, 20}};
+  auto const same = [&]<class Derivative>(Derivative how) {
+    for (sinkhorn_domain const domain : both_domains) {
+      tables<T, Derivative, absolute_difference> one(shapes), many(shapes);
+      one.domain = many.domain = domain;
+      one.how = many.how = how;
+      {
+        kit::thread_count const set(1);
+        one.template with_matrix<Device>();
+        one.template without_matrix<Device>();
+      }
+      for (int const threads : {2, 3}) {
+        kit::thread_count const set(threads);
+        many.template with_matrix<Device>();
+        CHECK(many.other_gradient.same_bits(one.other_gradient));
+        CHECK(many.other_rows.same_bits(one.other_rows));
+        CHECK(many.other_columns.same_bits(one.other_columns));
+        many.template without_matrix<Device>();
+        CHECK(many.streamed.same_bits(one.streamed));
+        CHECK(many.streamed_rows.same_bits(one.streamed_rows));
+        CHECK(many.residual.same_bits(one.residual));
+        CHECK(many.solver_iterations.same_bits(one.solver_iterations));
+      }
+    }
+  };
+  same(derivative::implicit{.direct = never});
+  same(derivative::implicit{.direct = always});
+  same(derivative::envelope{});
+  same(derivative::plan_constant{});
+}
+
+TEMPLATE_LIST_TEST_CASE("a pair without mass has no gradient, whatever it costs", "[sinkhorn]",
+                        every_device) {
+  using T = typename TestType::scalar;
+  using Device = typename TestType::device;
+  auto const compare = [&]<class Derivative>(Derivative how) {
+    derivative_batch<T, Derivative> far({{9, 14}, {20, 33}}, 50, 1),
+        infinite({{9, 14}, {20, 33}}, 1);
+    far.how = infinite.how = how;
+    far.problems.for_each([&](index_t i, index_t j, index_t) {
+      if ((i + 2 * j) % 5 == 0) far.cost(i, j) = T(1000);
+    });
+    far.template forward<Device>();
+    far.template run_other<Device>();
+    kit::fill(infinite.other_gradient, [](index_t, index_t) { return T(0); });
+    far.problems.for_each([&](index_t i, index_t j, index_t) {
+      infinite.other_gradient(i, j) = far.other_gradient(i, j);
+      if ((i + 2 * j) % 5 == 0) far.cost(i, j) = infinity<T>;
+    });
+    far.template run_other<Device>();
+    index_t differing = 0, forbidden = 0;
+    far.problems.for_each([&](index_t i, index_t j, index_t) {
+      differing += far.other_gradient(i, j) != infinite.other_gradient(i, j);
+      forbidden += (i + 2 * j) % 5 == 0 && far.other_gradient(i, j) == T(0);
+    });
+    CHECK(differing == 0);
+    CHECK(forbidden > 100);
+    for (sinkhorn_domain const domain : both_domains) {  // scalings of finite costs
+      derivative_batch<T, Derivative> all({{9, 14}, {20, 33}}, 5, 1);
+      all.domain = domain;
+      all.how = how;
+      all.template forward<Device>();
+      index_t wrong = 0;
+      all.problems.for_each([&](index_t i, index_t j, index_t) {
+        if ((i + 2 * j) % 5 == 0) all.cost(i, j) = infinity<T>;
+      });
+      all.template run_other<Device>();
+      all.problems.for_each([&](index_t i, index_t j, index_t) {
+        T const entry = all.other_gradient(i, j);
+        wrong += !((i + 2 * j) % 5 == 0 ? entry == T(0) : std::isfinite(entry));
+      });
+      CHECK(wrong == 0);
+    }
+  };
+  compare(derivative::implicit{.direct = never});
+  compare(derivative::implicit{.direct = always});
+  compare(derivative::envelope{});
+  compare(derivative::plan_constant{});
+}
+
+TEMPLATE_LIST_TEST_CASE("wrong arguments of a derivative are named and nothing is written",
+                        "[sinkhorn]", every_device) {
+  using T = typename TestType::scalar;
+  using Device = typename TestType::device;
+  std::vector<std::pair<index_t, index_t>> const shapes{{3, 5}, {4, 2}};
+  auto const common = [&]<class Derivative>(Derivative how) {
+    derivative_batch<T, Derivative> all(shapes, 4);
+    all.how = how;
+    auto const refuses = [&](char const* argument, auto change) {
+      kit::refuses<Device>(all.other(), fault::shape, argument, change);
+    };
+    refuses("sinkhorn_gradient.of.history.row_scaling",
+            [](auto& p) { p.of.history.row_scaling.rows = p.of.history.column_scaling.rows = 3; });
+    refuses("sinkhorn.cost", [](auto& p) { p.of.cost.cols = 4; });
+    refuses("sinkhorn_gradient.cost_gradient", [](auto& p) { p.cost_gradient.cols = 4; });
+    vector_view<T, host_memory> const short_one{all.other_rows.vector().data, 1};
+    vector_view<index_t, host_memory> const short_count{all.solver_iterations.vector().data, 1};
+    refuses("sinkhorn_gradient.row_marginal_gradient",
+            [&](auto& p) { p.row_marginal_gradient = short_one; });
+    refuses("sinkhorn_gradient.column_marginal_gradient",
+            [&](auto& p) { p.column_marginal_gradient = short_one; });
+    refuses("sinkhorn_solution.residual", [&](auto& p) { p.solution.residual = short_one; });
+    refuses("sinkhorn_solution.iterations", [&](auto& p) { p.solution.iterations = short_count; });
+    if (!how.of_marginals)
+      refuses("sinkhorn_gradient.row_marginal_gradient",
+              [&](auto& p) { p.row_marginal_gradient = all.other_rows.vector(); });
+    if (!how.solves)
+      refuses("sinkhorn_solution.residual",
+              [&](auto& p) { p.solution.residual = all.residual.vector(); });
+    CHECK(all.others_untouched());
+    tables<T, Derivative, absolute_difference> some(shapes);
+    auto const refuses_table = [&](char const* argument, auto change) {
+      kit::refuses<Device>(some.backward(), fault::shape, argument, change);
+    };
+    refuses_table("sinkhorn_table_gradient.of.history.row_scaling", [](auto& p) {
+      p.of.history.row_scaling.rows = p.of.history.column_scaling.rows = 3;
+    });
+    refuses_table("sinkhorn_table_gradient.row_marginal_gradient",
+                  [&](auto& p) { p.row_marginal_gradient = short_one; });
+    refuses_table("sinkhorn_solution.residual", [&](auto& p) { p.solution.residual = short_one; });
+    CHECK(some.streamed.untouched());
+  };
+  common(derivative::implicit{});
+  common(derivative::envelope{});
+  common(derivative::plan_constant{});
+
+  derivative_batch<T, derivative::implicit> all(shapes, 4);
+  auto const refuses = [&](char const* argument, auto change) {
+    kit::refuses<Device>(all.other(), fault::value, argument, [&](auto& p) { change(p.how); });
+  };
+  for (double const bad : {-1.0, infinity<double>, std::numeric_limits<double>::quiet_NaN()})
+    refuses("derivative.implicit.tolerance", [&](auto& how) { how.tolerance = bad; });
+  for (index_t const bad : {0, -1})
+    refuses("derivative.implicit.most_iterations", [&](auto& how) { how.most_iterations = bad; });
+  refuses("derivative.implicit.direct", [](auto& how) { how.direct = -1; });
+  CHECK(all.others_untouched());
+}
+
+TEMPLATE_LIST_TEST_CASE("the implicit gradient of 65536 tokens needs less than 128 MB",
+                        "[sinkhorn]", every_device) {
+  using T = typename TestType::scalar;
+  index_t const n = 65536, k = 50, offsets[] = {0, n};
+  // Views that only have a shape: sizes are asked for without memory.
+  sinkhorn_table_gradient<T, host_memory, absolute_difference, derivative::implicit> const back{
+      .of = {.batch = {{offsets, 2}, {offsets, 2}, n, n, n},
+             .cost = {.teacher = {nullptr, n, k, k}, .student = {nullptr, n, k, k}},
+             .history = {.row_scaling = {nullptr, 1, n, n},
+                         .column_scaling = {nullptr, 1, n, n},
+                         .logarithmic = {nullptr, 1}},
+             .distance = {nullptr, 1}},
+      .student_gradient = {nullptr, n, k, k}};
+  CHECK(workspace_size(typename TestType::device{}, back) <
+        (single<T> ? 128'000'000 : 256'000'000));
 }

@@ -64,7 +64,7 @@ struct fixed_point_in_lanes : plan_entries<Batch, Cost, Logarithmic>,
         auto const costs = source.rows(k, i);
         Batch carried(T(0)), moved(T(0));
         for_lanes<Batch>(columns, [&](index_t j, auto which) {
-          Batch const p = mass(costs, i, j, which);
+          Batch const p = this->mass(costs, i, j, which);
           Batch const cost = where_mass(p, Batch(p * costs.cost(i, j, which)));
           carried += p;
           moved += cost;
@@ -151,7 +151,7 @@ struct fixed_point_in_lanes : plan_entries<Batch, Cost, Logarithmic>,
               return source
                   .rows_made(k, i,
                              [&](auto const& costs, index_t n, index_t j, auto which) {
-                               return mass(costs, n, j, which);
+                               return this->mass(costs, n, j, which);
                              })
                   .from(i);
             else
@@ -169,7 +169,7 @@ struct fixed_point_in_lanes : plan_entries<Batch, Cost, Logarithmic>,
   T const* row_of_plan(cost_rows<Batch> const& costs, index_t k, index_t i) const {
     if constexpr (computed) {
       for_lanes<Batch>(columns, [&](index_t j, auto which) {
-        store_lanes(blocks.row(k) + j, mass(costs, i, j, which), which);
+        store_lanes(blocks.row(k) + j, this->mass(costs, i, j, which), which);
       });
       return blocks.row(k);
     } else {
