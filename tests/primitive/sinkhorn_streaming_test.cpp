@@ -141,6 +141,63 @@ void compare() {
 }
 }  // namespace
 
+// What is stored narrow is widened without rounding: the same numbers, the same bits.
+TEMPLATE_LIST_TEST_CASE("tables in half precision are tables of their values", "[sinkhorn]",
+                        on_every_device<kit::each_storage>) {
+  using T = typename TestType::scalar;
+  using Table = typename TestType::storage;
+  using Device = typename TestType::device;
+  tables_batch<T, absolute_difference> all({{9, 14}, {70, 90}, {0, 2}}, 6),
+      other({{9, 14}, {70, 90}, {0, 2}}, 6);
+  kit::framed<Table> teacher(all.teacher.rows(), all.width, {1, 1, 2}),
+      student(all.student.rows(), all.width, {1, 2, 1});
+  kit::fill(teacher, [&](index_t i, index_t l) { return store_as<Table>(all.teacher(i, l)); });
+  kit::fill(student, [&](index_t j, index_t l) { return store_as<Table>(all.student(j, l)); });
+  kit::fill(all.teacher, [&](index_t i, index_t l) { return load_as<T>(teacher(i, l)); });
+  kit::fill(all.student, [&](index_t j, index_t l) { return load_as<T>(student(j, l)); });
+  kit::framed<T> cost(all.dense.problems.rows(), all.dense.problems.longest_row),
+      gradient(all.student.rows(), all.width), upstream_gradient(all.student.rows(), all.width);
+  using memory = host_memory;
+  auto const problems = all.dense.problems.view();
+
+  pairwise_cost<T, memory, absolute_difference, Table> const narrow{.teacher = teacher.matrix(),
+                                                                    .student = student.matrix(),
+                                                                    .batch = problems,
+                                                                    .cost = cost.matrix()};
+  kit::succeeds<Device>(narrow);
+  kit::succeeds<Device>(all.pairwise());
+  index_t different = 0;
+  all.dense.problems.for_each(
+      [&](index_t i, index_t j, index_t) { different += cost(i, j) != all.dense.cost(i, j); });
+  CHECK(different == 0);
+  kit::succeeds<Device>(pairwise_cost_gradient<T, memory, absolute_difference, Table>{
+      .of = narrow, .upstream = cost.matrix(), .student_gradient = upstream_gradient.matrix()});
+  kit::succeeds<Device>(pairwise_cost_gradient<T, memory>{
+      .of = all.pairwise(), .upstream = cost.matrix(), .student_gradient = gradient.matrix()});
+  CHECK(upstream_gradient.same_bits(gradient));
+
+  kit::succeeds<Device>(all.primitive());
+  kit::succeeds<Device>(all.backward());
+  auto const like = other.primitive(false);
+  sinkhorn<T, memory, table_cost<T, memory, absolute_difference, Table>> const p{
+      .batch = like.batch,
+      .cost = {.teacher = teacher.matrix(), .student = student.matrix()},
+      .row_marginal = like.row_marginal,
+      .column_marginal = like.column_marginal,
+      .epsilon = like.epsilon,
+      .iterations = like.iterations,
+      .history = like.history,
+      .distance = like.distance};
+  kit::succeeds<Device>(p);
+  kit::succeeds<Device>(
+      sinkhorn_table_gradient<T, memory, absolute_difference, derivative::unrolled, Table>{
+          .of = p,
+          .weight = host::vector<T const>(all.weight.vector()),
+          .student_gradient = other.streamed_gradient.matrix()});
+  CHECK(other.streamed.distance.same_bits(all.streamed.distance));
+  CHECK(other.streamed_gradient.same_bits(all.streamed_gradient));
+}
+
 TEMPLATE_LIST_TEST_CASE("a cost computed from tables gives what its matrix gives", "[sinkhorn]",
                         every_device) {
   compare<typename TestType::device, typename TestType::scalar, absolute_difference>();

@@ -62,8 +62,8 @@ struct sinkhorn_report {
 /// unspecified. A forced domain that is not safe answers fault::value: scaling needs C / epsilon,
 /// the spread of the marginals and of the start within safe_exponent(), absorbed the marginals.
 /// Accuracy: double 1e-12, float 2e-6 relative to the plan's norm at C / epsilon <= 20,
-/// every domain: tests/primitive/sinkhorn_test.cpp. Same bits for any number of threads. Source: eq.
-/// 17-20, arXiv 2412.14528; Cuturi, Sinkhorn distances (2013).
+/// every domain: tests/primitive/sinkhorn_test.cpp. Same bits for any number of threads. Source:
+/// eq. 17-20, arXiv 2412.14528; Cuturi, Sinkhorn distances (2013).
 ///
 /// Cost is a matrix, or a table_cost: C is then computed anew in every sweep, memory grows with
 /// N (rows + columns) alone, and a plan is written only where memory for it is lent. Chosen by its

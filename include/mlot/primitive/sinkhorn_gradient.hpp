@@ -1,7 +1,26 @@
 #pragma once
 #include "mlot/primitive/sinkhorn.hpp"
+#include "mlot/primitive/sinkhorn_derivative.hpp"
 namespace mlot {
-/// The exact derivative of `distance` through all N iterations, from the scaling vectors alone:
+/// What the system of derivative::implicit came to; each is written where it has memory.
+template <real T, class Memory>
+struct sinkhorn_solution {
+  vector_view<T, Memory> residual{};  ///< (B) || M (x, y) - (r, c) || / || (r, c) ||, as computed
+  vector_view<index_t, Memory> iterations{};  ///< (B) as Eigen counts them, 0: solved directly
+
+  constexpr status check(index_t problems, bool solves) const {
+    char const* const allowed = solves ? "one element a problem" : "no memory: nothing is solved";
+    index_t const size = solves ? problems : 0;
+    return requirement()
+        .optional("sinkhorn_solution.residual", residual, size, allowed)
+        .optional("sinkhorn_solution.iterations", iterations, size, allowed)
+        .answer();
+  }
+};
+
+/// The gradient of a Sinkhorn problem, in the sense that Derivative gives the word:
+/// mlot/primitive/sinkhorn_derivative.hpp says what the others compute. By default it is
+/// the exact derivative of `distance` through all N iterations, from the scaling vectors alone:
 /// cost_gradient = dSD / dC. With P(q, r) = diag(u^q) K diag(v^r), log-adjoints alpha (of log u)
 /// and beta (of log v), and alpha = (P o C) 1, beta = (P o C)^T 1 to begin with, for r = N .. 1:
 ///
@@ -14,27 +33,38 @@ namespace mlot {
 /// Every number stays bounded in either domain. Memory O(N (rows + columns)), no N matrices as
 /// automatic differentiation needs. cost_gradient must not overlap cost.
 /// Accuracy: equal to central differences and to dual numbers, double 1e-10, float 1e-5 of the
-/// norm in the scaling domain and 2e-5 in the others: tests/primitive/sinkhorn_test.cpp.
+/// norm in the scaling domain and 2e-5 in the others: tests/primitive/sinkhorn_test.cpp. The
+/// other derivatives: tests/primitive/sinkhorn_fixed_point_test.cpp.
 /// Source: docs/numerics.md, "Through the iterations".
-template <real T, class Memory>
+template <real T, class Memory, class Derivative = derivative::unrolled>
 struct sinkhorn_gradient {
   using memory = Memory;
-  sinkhorn<T, Memory> of{};                ///< as in the forward, full history; plan is not read
-  matrix_view<T, Memory> cost_gradient{};  ///< (row tokens, >= longest_row) written
+  sinkhorn<T, Memory> of{};                           ///< as in the forward; plan is not read
+  matrix_view<T, Memory> cost_gradient{};             ///< (row tokens, >= longest_row) written
   vector_view<T, Memory> row_marginal_gradient{};     ///< (row tokens) written, or no memory
   vector_view<T, Memory> column_marginal_gradient{};  ///< (column tokens) written, or no memory
+  [[no_unique_address]] Derivative how{};
+  sinkhorn_solution<T, Memory> solution{};  ///< of derivative::implicit: written as asked for
 
   constexpr status check() const {
     return of.inputs()
-        .that(of.history.row_scaling.rows == of.iterations, fault::shape,
-              "sinkhorn_gradient.of.history.row_scaling", double(of.history.row_scaling.rows),
-              "one row an iteration")
+        .also(how.check())
+        .that(derivative::reads_history<Derivative>(of.history.row_scaling.rows, of.iterations),
+              fault::shape, "sinkhorn_gradient.of.history.row_scaling",
+              double(of.history.row_scaling.rows), derivative::history_allowed<Derivative>)
         .at_least("sinkhorn_gradient.cost_gradient", cost_gradient, of.batch.rows,
                   of.batch.longest_row, "one row a row token, longest_row columns")
         .optional("sinkhorn_gradient.row_marginal_gradient", row_marginal_gradient, of.batch.rows,
                   "one element a row token")
+        .that(how.of_marginals || row_marginal_gradient.empty(), fault::shape,
+              "sinkhorn_gradient.row_marginal_gradient", double(row_marginal_gradient.size),
+              "no memory: a constant plan has none")
         .optional("sinkhorn_gradient.column_marginal_gradient", column_marginal_gradient,
                   of.batch.columns, "one element a column token")
+        .that(how.of_marginals || column_marginal_gradient.empty(), fault::shape,
+              "sinkhorn_gradient.column_marginal_gradient", double(column_marginal_gradient.size),
+              "no memory: a constant plan has none")
+        .also(solution.check(of.batch.problems(), how.solves))
         .answer();
   }
 };
@@ -47,28 +77,39 @@ struct sinkhorn_gradient {
 /// Memory O(N (rows + columns)) beside the tables' size. student_gradient must not overlap them.
 /// Accuracy: as sinkhorn_gradient with pairwise_cost_gradient:
 /// tests/primitive/sinkhorn_streaming_test.cpp.
-template <real T, class Memory, class Ground = absolute_difference>
+template <real T, class Memory, class Ground = absolute_difference,
+          class Derivative = derivative::unrolled, storage Table = T>
 struct sinkhorn_table_gradient {
   using memory = Memory;
-  sinkhorn<T, Memory, table_cost<T, Memory, Ground>> of{};  ///< as in the forward, full history
-  one_or_each<T, Memory> weight{T(1)};                      ///< one, or (B) each
-  matrix_view<T, Memory> student_gradient{};                ///< (column tokens, K) written
-  vector_view<T, Memory> row_marginal_gradient{};           ///< (row tokens) written, or no memory
-  vector_view<T, Memory> column_marginal_gradient{};        ///< (column tokens), or no memory
+  sinkhorn<T, Memory, table_cost<T, Memory, Ground, Table>> of{};  ///< as in the forward
+  one_or_each<T, Memory> weight{T(1)};                             ///< one, or (B) each
+  matrix_view<T, Memory> student_gradient{};                       ///< (column tokens, K) written
+  vector_view<T, Memory> row_marginal_gradient{};     ///< (row tokens) written, or no memory
+  vector_view<T, Memory> column_marginal_gradient{};  ///< (column tokens), or no memory
+  [[no_unique_address]] Derivative how{};
+  sinkhorn_solution<T, Memory> solution{};  ///< of derivative::implicit: written as asked for
 
   constexpr status check() const {
     return of.inputs()
-        .that(of.history.row_scaling.rows == of.iterations, fault::shape,
-              "sinkhorn_table_gradient.of.history.row_scaling", double(of.history.row_scaling.rows),
-              "one row an iteration")
+        .also(how.check())
+        .that(derivative::reads_history<Derivative>(of.history.row_scaling.rows, of.iterations),
+              fault::shape, "sinkhorn_table_gradient.of.history.row_scaling",
+              double(of.history.row_scaling.rows), derivative::history_allowed<Derivative>)
         .each("sinkhorn_table_gradient.weight", weight, of.batch.problems(),
               "one element a problem")
         .matrix("sinkhorn_table_gradient.student_gradient", student_gradient, of.batch.columns,
                 of.cost.student.cols, "the shape of the student's table")
         .optional("sinkhorn_table_gradient.row_marginal_gradient", row_marginal_gradient,
                   of.batch.rows, "one element a row token")
+        .that(how.of_marginals || row_marginal_gradient.empty(), fault::shape,
+              "sinkhorn_table_gradient.row_marginal_gradient", double(row_marginal_gradient.size),
+              "no memory: a constant plan has none")
         .optional("sinkhorn_table_gradient.column_marginal_gradient", column_marginal_gradient,
                   of.batch.columns, "one element a column token")
+        .that(how.of_marginals || column_marginal_gradient.empty(), fault::shape,
+              "sinkhorn_table_gradient.column_marginal_gradient",
+              double(column_marginal_gradient.size), "no memory: a constant plan has none")
+        .also(solution.check(of.batch.problems(), how.solves))
         .answer();
   }
 };

@@ -34,12 +34,6 @@ T absorbed_scaling_for(T const& before, T const& marginal, index_t size, Kernel 
   return has_mass ? T(before + T(log(T(marginal / T(sum))))) : -infinity<T>;
 }
 
-/// Mass times cost; a forbidden pair costs nothing.
-template <real T>
-T moved(T const& mass, T const& cost) {
-  return mass > T(0) ? T(mass * cost) : T(0);
-}
-
 /// Writes what is asked for about the result, given the sums of the plan's rows and columns.
 template <real T, class Cost, class RowSum, class ColumnSum>
 void write_report(sinkhorn_problem<T, Cost> const& problem, RowSum row_sum, ColumnSum column_sum) {
@@ -144,7 +138,7 @@ T iterate(sinkhorn_problem<T, Cost> const& problem, matrix_view<T, host_memory> 
     for (index_t j = 0; j < columns; ++j) {
       T const entry = mass(i, j);
       if (kept) plan(i, j) = entry;
-      distance += moved(entry, T(problem.cost(i, j)));
+      distance += moved_cost(entry, T(problem.cost(i, j)));
     }
   return T(distance);
 }

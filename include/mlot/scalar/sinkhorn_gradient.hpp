@@ -1,6 +1,7 @@
 #pragma once
 #include "mlot/primitive/sinkhorn_gradient.hpp"
 #include "mlot/scalar/sinkhorn.hpp"
+#include "mlot/scalar/sinkhorn_fixed_point.hpp"
 namespace mlot::on {
 /// x^r and y^r of all problems, and the log-adjoints alpha and beta.
 template <real T>
@@ -15,10 +16,25 @@ struct sinkhorn_adjoints {
         beta(space.vector<T>(p.batch.columns)) {}
 };
 
+/// Scratch of one kind of derivative; nothing where P alone answers.
+template <real T, class Derivative>
+struct derivative_scratch {
+  template <class Cost>
+  derivative_scratch(sinkhorn<T, host_memory, Cost> const&, arena<host_memory>&) {}
+};
 template <real T>
-std::size_t scratch_size(scalar, sinkhorn_gradient<T, host_memory> const& p) {
+struct derivative_scratch<T, derivative::unrolled> : sinkhorn_adjoints<T> {
+  using sinkhorn_adjoints<T>::sinkhorn_adjoints;
+};
+template <real T>
+struct derivative_scratch<T, derivative::implicit> : fixed_point_scratch<T> {
+  using fixed_point_scratch<T>::fixed_point_scratch;
+};
+
+template <real T, class Derivative>
+std::size_t scratch_size(scalar, sinkhorn_gradient<T, host_memory, Derivative> const& p) {
   arena<host_memory> space;
-  sinkhorn_adjoints<T>(p.of, space);
+  derivative_scratch<T, Derivative>(p.of, space);
   return space.bytes();
 }
 
@@ -46,7 +62,7 @@ auto differentiate(sinkhorn_problem<T, Cost> const& problem, sinkhorn_adjoints<T
   for (index_t j = 0; j < columns; ++j) beta(j) = T(0);
   for (index_t i = 0; i < rows; ++i)
     for (index_t j = 0; j < columns; ++j) {
-      T const both = moved(after(iterations, i, j), T(problem.cost(i, j)));
+      T const both = moved_cost(after(iterations, i, j), T(problem.cost(i, j)));
       alpha(i) += both;
       beta(j) += both;
     }
@@ -66,7 +82,7 @@ auto differentiate(sinkhorn_problem<T, Cost> const& problem, sinkhorn_adjoints<T
   }
   return [=, &problem, &all](index_t i, index_t j) {
     T const mass = after(iterations, i, j);
-    wide_t<T> exponent_adjoint(moved(mass, T(problem.cost(i, j))));
+    wide_t<T> exponent_adjoint(moved_cost(mass, T(problem.cost(i, j))));
     for (index_t r = 1; r <= iterations; ++r)
       exponent_adjoint -= T(after(r, i, j) * all.x(r - 1, problem.column_first + j) +
                             between(r, i, j) * all.y(r - 1, problem.row_first + i));
@@ -101,49 +117,93 @@ void write_marginal_gradients(Gradient const& p, Problem const& problem,
       [&](index_t r, index_t j) { return all.x(r - 1, problem.column_first + j); });
 }
 
-template <real T>
-status run(scalar, sinkhorn_gradient<T, host_memory> const& p, workspace<host_memory> scratch) {
+/// The derivative that p asks for, of one problem: writes what it says of the marginals, and
+/// answers dSD/dC entry by entry.
+template <class Gradient, class Problem, real T, class Kernel>
+auto differentiate(Gradient const& p, Problem const& problem,
+                   derivative_scratch<T, derivative::unrolled> const& all, Kernel kernel) {
+  auto const entry = differentiate(problem, all, kernel);
+  write_marginal_gradients(p, problem, all);
+  return entry;
+}
+
+/// The plan of the last scalings, entry by entry.
+template <class Problem, class Kernel>
+auto last_plan(Problem const& problem, Kernel kernel) {
+  return [&problem, kernel, r = problem.done()](index_t i, index_t j) {
+    return problem.entry(problem.u(r, i), kernel(i, j), problem.v(r, j));
+  };
+}
+template <class Gradient, class Problem, real T, class Kernel>
+auto differentiate(Gradient const&, Problem const& problem,
+                   derivative_scratch<T, derivative::plan_constant> const&, Kernel kernel) {
+  return last_plan(problem, kernel);
+}
+template <class Gradient, class Problem, real T, class Kernel>
+auto differentiate(Gradient const& p, Problem const& problem,
+                   derivative_scratch<T, derivative::envelope> const&, Kernel kernel) {
+  write_envelope_gradients(p, problem);
+  return last_plan(problem, kernel);
+}
+template <class Gradient, real T, class Cost, class Kernel>
+auto differentiate(Gradient const& p, sinkhorn_problem<T, Cost> const& problem,
+                   derivative_scratch<T, derivative::implicit> const& all, Kernel kernel) {
+  auto const plan = last_plan(problem, kernel);
+  fixed_point<T, Cost, decltype(plan)> const at{{problem, all}, plan};
+  at.begin();
+  index_t const iterations = solve(at, p.how);
+  at.end();
+  write_solution(p, at, iterations);
+  return [at](index_t i, index_t j) {
+    return fixed_point_entry(at.plan(i, j), at.problem.cost(i, j), at.x(i), at.y(j),
+                             at.problem.p.epsilon);
+  };
+}
+
+template <real T, class Derivative>
+status run(scalar, sinkhorn_gradient<T, host_memory, Derivative> const& p,
+           workspace<host_memory> scratch) {
   arena<host_memory> space(scratch);
-  sinkhorn_adjoints<T> const all(p.of, space);
+  derivative_scratch<T, Derivative> const all(p.of, space);
   for (index_t b = 0; b < p.of.batch.problems(); ++b) {
     sinkhorn_problem<T> const problem{p.of, b};
     auto const gradient = p.of.batch.of(p.cost_gradient, b);  // holds the kernel until the end
     for (index_t i = 0; i < problem.rows; ++i)
       for (index_t j = 0; j < problem.columns; ++j) gradient(i, j) = problem.kernel(i, j);
     auto const entry =
-        differentiate(problem, all, [=](index_t i, index_t j) { return gradient(i, j); });
+        differentiate(p, problem, all, [=](index_t i, index_t j) { return gradient(i, j); });
     for (index_t i = 0; i < problem.rows; ++i)
       for (index_t j = 0; j < problem.columns; ++j) gradient(i, j) = entry(i, j);
-    write_marginal_gradients(p, problem, all);
   }
   return {};
 }
 
-template <real T, class Ground>
+template <real T, class Ground, class Derivative, storage Table>
 struct table_adjoints {
-  sinkhorn_adjoints<T> adjoints;
+  derivative_scratch<T, Derivative> own;
   vector_view<wide_t<T>, host_memory> row;  ///< (K) one student token's gradient
-  table_adjoints(sinkhorn_table_gradient<T, host_memory, Ground> const& p,
+  table_adjoints(sinkhorn_table_gradient<T, host_memory, Ground, Derivative, Table> const& p,
                  arena<host_memory>& space)
-      : adjoints(p.of, space), row(space.vector<wide_t<T>>(p.of.cost.student.cols)) {}
+      : own(p.of, space), row(space.vector<wide_t<T>>(p.of.cost.student.cols)) {}
 };
 
-template <real T, class Ground>
-std::size_t scratch_size(scalar, sinkhorn_table_gradient<T, host_memory, Ground> const& p) {
+template <real T, class Ground, class Derivative, storage Table>
+std::size_t scratch_size(
+    scalar, sinkhorn_table_gradient<T, host_memory, Ground, Derivative, Table> const& p) {
   arena<host_memory> space;
-  table_adjoints<T, Ground>(p, space);
+  table_adjoints<T, Ground, Derivative, Table>(p, space);
   return space.bytes();
 }
 
-template <real T, class Ground>
-status run(scalar, sinkhorn_table_gradient<T, host_memory, Ground> const& p,
+template <real T, class Ground, class Derivative, storage Table>
+status run(scalar, sinkhorn_table_gradient<T, host_memory, Ground, Derivative, Table> const& p,
            workspace<host_memory> scratch) {
   arena<host_memory> space(scratch);
-  table_adjoints<T, Ground> const all(p, space);
+  table_adjoints<T, Ground, Derivative, Table> const all(p, space);
   auto const& tables = p.of.cost;
   for (index_t b = 0; b < p.of.batch.problems(); ++b) {
-    sinkhorn_problem<T, table_cost<T, host_memory, Ground>> const problem{p.of, b};
-    auto const entry = differentiate(problem, all.adjoints,
+    sinkhorn_problem<T, table_cost<T, host_memory, Ground, Table>> const problem{p.of, b};
+    auto const entry = differentiate(p, problem, all.own,
                                      [&](index_t i, index_t j) { return problem.kernel(i, j); });
     for (index_t j = 0; j < problem.columns; ++j) {
       index_t const s = problem.column_first + j;
@@ -151,13 +211,13 @@ status run(scalar, sinkhorn_table_gradient<T, host_memory, Ground> const& p,
       for (index_t i = 0; i < problem.rows; ++i) {
         T const upstream = entry(i, j);
         for (index_t l = 0; l < all.row.size; ++l)
-          all.row(l) += upstream * tables.ground.slope(tables.teacher(problem.row_first + i, l),
-                                                       tables.student(s, l));
+          all.row(l) += upstream * tables.ground.slope(
+                                       load_as<T>(tables.teacher(problem.row_first + i, l)),
+                                       load_as<T>(tables.student(s, l)));
       }
       for (index_t l = 0; l < all.row.size; ++l)
         p.student_gradient(s, l) = p.weight(b) * T(all.row(l));
     }
-    write_marginal_gradients(p, problem, all.adjoints);
   }
   return {};
 }

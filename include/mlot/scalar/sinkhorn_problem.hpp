@@ -49,6 +49,12 @@ T largest_magnitude(Cost const& cost) {
   return largest;
 }
 
+/// P o C at one entry: a pair that carries no mass costs nothing, even where its cost is infinite.
+template <real T>
+T moved_cost(T const& mass, T const& cost) {
+  return mass > T(0) ? T(mass * cost) : T(0);
+}
+
 /// Problem b in the numbers of its domain: kernel entries or exponents, scalings or logarithms.
 template <real T, class Cost = matrix_view<T const, host_memory>>
 struct sinkhorn_problem {

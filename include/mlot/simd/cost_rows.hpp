@@ -32,10 +32,10 @@ struct cost_rows {
     return multiply_add(cost(i, j, which), rate, other);
   }
 };
-/// Mass times cost; a forbidden pair costs nothing.
+/// x where P carries mass, 0 elsewhere: there x may come of an infinite cost.
 template <class Batch>
-Batch moved_lanes(Batch const& mass, Batch const& cost) {
-  return xsimd::select(mass > Batch(0), Batch(mass * cost), Batch(0));
+Batch where_mass(Batch const& mass, Batch const& x) {
+  return xsimd::select(mass > Batch(0), x, Batch(0));
 }
 /// A kernel's entry for kernel_rows.
 inline constexpr auto gibbs_entry = [](auto const& rows, index_t i, index_t j, auto which) {

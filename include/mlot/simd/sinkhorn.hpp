@@ -161,8 +161,8 @@ template <has_lanes T>
 bool contiguous(matrix_view<T const, host_memory> const& cost) {
   return cost.col_stride == 1;
 }
-template <has_lanes T, class Ground>
-bool contiguous(table_cost<T, host_memory, Ground> const&) {
+template <has_lanes T, class Ground, storage Table>
+bool contiguous(table_cost<T, host_memory, Ground, Table> const&) {
   return true;
 }
 template <has_lanes T, class Cost>

@@ -179,7 +179,7 @@ struct logarithmic_adjoints : adjoints<Batch, Cost> {
       index_t const i = begin + n;
       Batch const last = load_lanes<Batch>(v(iterations) + j, which, -infinity<T>);
       Batch const moved = plan(costs, iterations, i, j, which, last);
-      Batch adjoint = moved_lanes(moved, costs.cost(i, j, which));
+      Batch adjoint = where_mass(moved, Batch(moved * costs.cost(i, j, which)));
       for (index_t r = 1; r <= iterations; ++r) {
         Batch const after =
             plan(costs, r, i, j, which, load_lanes<Batch>(v(r) + j, which, -infinity<T>));

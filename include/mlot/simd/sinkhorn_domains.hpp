@@ -139,7 +139,9 @@ struct logarithmic_iterations : domain_iterations<Batch, Cost> {
     return xsimd::select(has_mass & (log_sum > nothing), scaling, nothing);
   }
   static Batch received(index_t, auto, Batch const&, Batch const& sum) { return sum; }
-  static Batch moved(Batch const& mass, Batch const& cost) { return moved_lanes(mass, cost); }
+  static Batch moved(Batch const& mass, Batch const& cost) {
+    return where_mass(mass, Batch(mass * cost));
+  }
   Batch mass(cost_rows<Batch> const& costs, index_t i, index_t j, auto which, T u,
              Batch const& v) const {
     return exponential(Batch(costs.exponent(i, j, which, Batch(u)) + v));
@@ -217,7 +219,9 @@ struct absorbed_iterations : domain_iterations<Batch, Cost> {
   Batch received(index_t j, auto which, Batch const&, Batch const& sum) const {
     return centred ? Batch(load_lanes<Batch>(column + j, which) * sum) : sum;
   }
-  static Batch moved(Batch const& mass, Batch const& cost) { return moved_lanes(mass, cost); }
+  static Batch moved(Batch const& mass, Batch const& cost) {
+    return where_mass(mass, Batch(mass * cost));
+  }
   Batch mass(cost_rows<Batch> const& costs, index_t i, index_t j, auto which, T u,
              Batch const& v) const {
     if (!centred) return first.mass(costs, i, j, which, u, v);
