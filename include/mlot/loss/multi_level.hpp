@@ -91,6 +91,7 @@ constexpr status multi_level<T, Teacher, Student, Gradient, Memory>::check() con
                     sinkhorn<wide_t<T>, Memory>::safe_exponent(),
             fault::value, "multi_level.options.domain", as_double(T(T(2) / options.epsilon)),
             "not scaling where 2 / epsilon exceeds sinkhorn::safe_exponent()")
+      .at_least("multi_level.options.cost_memory", options.cost_memory, 0, "at least 0")
       .finite("multi_level.options.alpha", options.alpha)
       .finite("multi_level.options.beta", options.beta)
       .finite("multi_level.options.gamma", options.gamma)

@@ -45,6 +45,9 @@ struct multi_level_options {
   transport_ranking ranking = transport_ranking::shared;
   sinkhorn_derivative derivative = sinkhorn_derivative::unrolled;
   sinkhorn_domain domain = sinkhorn_domain::automatic;
+  /// Bytes for the cost matrices and plans of the batch, at least 0. Beyond it costs are computed
+  /// in every sweep (0: always), unless a plan is asked for.
+  index_t cost_memory = index_t(1) << 31;
   reduction reduce = reduction::sum;
   T divisor = T(1);  ///< for reduction::divisor, above 0
 };
