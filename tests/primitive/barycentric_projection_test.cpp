@@ -9,7 +9,7 @@ using namespace mlot;
 namespace {
 /// The accuracy that the primitive promises.
 template <class T>
-constexpr double accuracy = std::is_same_v<T, float> ? 4e-6 : 1e-12;
+constexpr double accuracy = std::is_same_v<T, float> ? 1e-6 : 1e-14;
 
 /// Points of the column tokens, and where the plan sends the row tokens.
 template <class T>

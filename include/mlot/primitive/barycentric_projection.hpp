@@ -11,7 +11,7 @@ namespace mlot {
 /// by b. Rows of P without mass, problems without columns among them, get 0.
 /// P's rows are made one at a time in scratch memory: no plan. The forward must have answered ok.
 /// A point that is NaN or infinite answers fault::data (host devices). `out` must not overlap what
-/// is read. Accuracy: relative to the norm of `out`, float 4e-6, double 1e-12 at C / epsilon <= 20:
+/// is read. Accuracy: relative to the norm of `out`, float 1e-6, double 1e-14 at C / epsilon <= 20:
 /// tests/primitive/barycentric_projection_test.cpp. Same bits for any number of threads.
 /// Source: Ferradans, Papadakis, Peyre and Aujol, Regularized discrete optimal transport (2014).
 template <real T, class Memory, class Cost = matrix_view<T const, Memory>>
