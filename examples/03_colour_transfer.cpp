@@ -1,7 +1,7 @@
 // The colours of one picture given to another: pixels are points in RGB, the plan says which
-// colours of the second each pixel of the first is to have, and it takes their mean. 1728 pixels
-// meet 1728 without a matrix of costs and without one of the plan. Given a folder, the program
-// writes the three pictures there.
+// colours of the second each pixel of the first is to have, and it takes their mean. Every pixel
+// meets every other without a matrix of costs and without one of the plan. Given a folder, the
+// program writes the three pictures there.
 #include <algorithm>
 #include <array>
 #include <cmath>
