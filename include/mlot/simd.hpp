@@ -3,10 +3,12 @@
 #include "mlot/mlot.hpp"
 //
 #include "mlot/simd/aligned_terms.hpp"
+#include "mlot/simd/barycentric_projection.hpp"
 #include "mlot/simd/column_probabilities.hpp"
 #include "mlot/simd/gather_columns.hpp"
 #include "mlot/simd/logit_gradient.hpp"
 #include "mlot/simd/pairwise_cost.hpp"
+#include "mlot/simd/plan_rows.hpp"
 #include "mlot/simd/sinkhorn.hpp"
 #include "mlot/simd/sinkhorn_gradient.hpp"
 #include "mlot/simd/top_columns.hpp"

@@ -78,6 +78,15 @@ class every_primitive {
       visit("sinkhorn", transport);
       visit("sinkhorn_gradient", mlot::sinkhorn_gradient<T, memory>{
                                      .of = transport, .cost_gradient = cost_gradient.matrix()});
+      auto const copy = [this](index_t, index_t i, mlot::vector_view<T const, memory> row) {
+        for (index_t j = 0; j < row.size; ++j) plan_copy(i, j) = row(j);
+      };
+      visit("plan_rows",
+            mlot::plan_rows<T, memory, mlot::matrix_view<T const, memory>, decltype(copy)>{
+                .of = transport, .receive = copy});
+      visit("barycentric_projection",
+            mlot::barycentric_projection<T, memory>{
+                .of = transport, .points = student.p.matrix(), .out = projection.matrix()});
     }
     visit("pairwise_cost_gradient",
           mlot::pairwise_cost_gradient<T, memory>{.of = costs,
@@ -111,7 +120,8 @@ class every_primitive {
     for (model* const m : {&teacher, &student})
       append(m->maximum, m->partition, m->second, m->mass, m->ids, m->table, m->p, m->log_p);
     append(cross_entropies, difference, logarithm, table_gradient, log_gradient, cost, plan,
-           distance, row_scaling, column_scaling, cost_gradient, second_gradient, gradient, totals);
+           plan_copy, projection, distance, row_scaling, column_scaling, cost_gradient,
+           second_gradient, gradient, totals);
     return all;
   }
 
@@ -141,7 +151,7 @@ class every_primitive {
   framed<T> cross_entropies{sequences}, difference{sequences}, logarithm{sequences}, totals{5};
   framed<T> table_gradient{student.tokens.count(), k}, log_gradient{student.tokens.count(), k};
   framed<T> second_gradient{student.tokens.count(), k}, cost{shape.rows(), 31},
-      plan{shape.rows(), 31};
+      plan{shape.rows(), 31}, plan_copy{shape.rows(), 31}, projection{shape.rows(), k};
   framed<T> cost_gradient{shape.rows(), 31}, distance{sequences};
   framed<T> row_scaling{iterations, shape.rows()}, column_scaling{iterations, shape.columns()};
   framed<S> gradient{student.tokens.rows, vocabulary};

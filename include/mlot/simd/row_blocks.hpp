@@ -21,6 +21,12 @@ struct block_scratch {
         sums(space.matrix<T>(first(batch.problems(), batch.rows), batch.longest_row)),
         row(space.matrix<T>(sums.rows, batch.longest_row)),
         total(space.vector<double>(sums.rows)) {}
+  /// For row_blocks::whole, one problem after the other.
+  block_scratch(index_t longest_row, arena<host_memory>& space)
+      : short_problems(true),
+        sums(space.matrix<T>(1, longest_row)),
+        row(space.matrix<T>(1, longest_row)),
+        total(space.vector<double>(1)) {}
   /// The first block of problem b, whose first row is `row_offset`.
   index_t first(index_t b, index_t row_offset) const {
     return short_problems ? row_offset / least_block_rows + b : most_blocks * b;
@@ -43,6 +49,15 @@ struct row_blocks {
         size(std::max(least_block_rows, (rows + most_blocks - 1) / most_blocks)),
         count((rows + size - 1) / size),
         first(all.first(b, batch.row_offset(b))) {}
+  /// All rows in one block, for a thread that takes them alone and in their order.
+  static row_blocks whole(problem_batch<host_memory> const& batch, index_t b,
+                          block_scratch<T> const& all) {
+    row_blocks one(batch, b, all, team{});
+    one.size = one.rows;
+    one.count = 1;
+    one.first = 0;
+    return one;
+  }
 
   T* sums(index_t block) const { return &scratch.sums(first + block, 0); }
   T* row(index_t block) const { return &scratch.row(first + block, 0); }

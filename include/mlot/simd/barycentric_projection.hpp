@@ -1,0 +1,73 @@
+#pragma once
+#include "mlot/scalar/barycentric_projection.hpp"
+#include "mlot/simd/plan_rows.hpp"
+/// A row of P is made once, and then meets the points' columns, which lie turned: lanes run over
+/// column tokens, and four columns share the loads of P. Rows do not meet, so neither do threads.
+namespace mlot::on {
+template <class T, class Cost>
+struct projection_scratch {
+  block_scratch<T> blocks;
+  cost_scratch<T, Cost> costs;
+  matrix_view<T, host_memory> turned;  ///< (D, column tokens) the points
+  vector_view<index_t, host_memory> order;
+  projection_scratch(barycentric_projection<T, host_memory, Cost> const& p,
+                     arena<host_memory>& space)
+      : blocks(p.of.batch, space),
+        costs(p.of.cost, p.of.batch, blocks.sums.rows, space),
+        turned(space.matrix<T>(p.points.cols, p.points.rows)),
+        order(space.vector<index_t>(p.of.batch.problems())) {}
+};
+
+/// One row of the projection, where `points` begins with the problem's own.
+template <class Batch, class T>
+void project_row(vector_view<T const, host_memory> row, matrix_view<T, host_memory> points,
+                 vector_view<T, host_memory> out) {
+  Batch masses(T(0));
+  for_lanes<Batch>(
+      row.size, [&](index_t j, auto which) { masses += load_lanes<Batch>(row.data + j, which); });
+  T const mass = lane_sum(masses);
+  for_row_groups(
+      0, out.size, [&]<index_t Columns>(index_t l, std::integral_constant<index_t, Columns>) {
+        Batch dot[Columns];
+        for (auto& d : dot) d = Batch(T(0));
+        for_lanes<Batch>(row.size, [&](index_t j, auto which) {
+          Batch const weight = load_lanes<Batch>(row.data + j, which);
+          for (index_t c = 0; c < Columns; ++c)
+            dot[c] = multiply_add(load_lanes<Batch>(&points(l + c, j), which), weight, dot[c]);
+        });
+        for (index_t c = 0; c < Columns; ++c) out(l + c) = share_of(lane_sum(dot[c]), mass);
+      });
+}
+
+template <class Arch, has_lanes T, class Cost>
+std::size_t scratch_size(simd<Arch>, barycentric_projection<T, host_memory, Cost> const& p) {
+  arena<host_memory> space;
+  projection_scratch<T, Cost>(p, space);
+  return space.bytes();
+}
+
+template <class Arch, has_lanes T, class Cost>
+status run(simd<Arch>, barycentric_projection<T, host_memory, Cost> const& p,
+           workspace<host_memory> scratch) {
+  using batch = lanes_of<T, Arch>;
+  if (!contiguous(p.of)) return run(scalar{}, p, scratch);
+  if (status const s = check_points<T>(p.points); !s.ok()) return s;
+  arena<host_memory> space(scratch);
+  projection_scratch<T, Cost> const all(p, space);
+  all.costs.prepare(p.of.cost);
+  turn<T>(p.points, all.turned);
+  for_problems(p.of.batch, all.order, 1 + p.points.cols, [&](index_t b, team const& threads) {
+    row_blocks<batch> const blocks(p.of.batch, b, all.blocks, threads);
+    sinkhorn_problem<T, Cost> const problem{p.of, b};
+    cost_source<batch, Cost> const source{problem, blocks, all.costs};
+    auto points = all.turned;
+    points.data = points.at(problem.column_first);
+    blocks.for_mine(0, [&](index_t k) {
+      for_plan_rows(source, k, [&](index_t i, vector_view<T const, host_memory> row) {
+        project_row<batch>(row, points, p.out.row(problem.row_first + i));
+      });
+    });
+  });
+  return {};
+}
+}  // namespace mlot::on
