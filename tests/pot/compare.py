@@ -17,7 +17,7 @@ except ImportError as missing:
     print(f"the oracle is missing: {missing} (Debian: python3-pot)")
     sys.exit(77)  # skipped, as ctest is told
 
-from library import DOMAINS, Library, Refused
+from library import DOMAINS, VALUES, Library, Refused
 from problems import problems
 
 # What the library promises for max |C| / epsilon up to 20. Beyond, it is the exponents' rounding that counts: of
@@ -52,24 +52,29 @@ class Reference:
         self.plan[numpy.ix_(rows, columns)] = plan.T
         self.log_u, self.log_v = numpy.full(rows.size, -numpy.inf), numpy.full(columns.size, -numpy.inf)
         self.log_u[rows], self.log_v[columns] = u, v
-        self._values(plan.T, cost, a[:, None], b[None, :], problem.epsilon)
+        self._values(plan.T, cost, a[:, None], b[None, :], u[:, None], v[None, :], problem.epsilon)
 
-    def _values(self, plan, cost, a, b, epsilon):
-        """<P, C> and <P, C> + epsilon KL(P | a b^T). Their terms without signs add up to their rounding's scale."""
-        moved = plan * cost
-        logarithms = [numpy.log(numpy.where(plan > 0, plan, 1)), -numpy.log(a), -numpy.log(b)]  # 0 log 0 = 0
-        masses = [a.sum() * b.sum(), -plan.sum()]
-        self.distance, self.distance_scale = moved.sum(), numpy.abs(moved).sum()
-        self.regularised = self.distance + epsilon * ((plan * sum(logarithms)).sum() + sum(masses))
-        self.regularised_scale = self.distance_scale + epsilon * (
-            sum((plan * numpy.abs(x)).sum() for x in logarithms) + sum(map(abs, masses))
-        )
+    def _values(self, plan, cost, a, b, log_u, log_v, epsilon):
+        """<P, C>, <P, C> + epsilon KL(P | a b^T) and its dual, each with the scale of its rounding."""
+        log_plan = numpy.log(numpy.where(plan > 0, plan, 1))  # 0 log 0 = 0
+        moved = (plan * cost, 1)
+        surprise = [(plan * x, epsilon) for x in (log_plan, -numpy.log(a), -numpy.log(b))]
+        potentials = [(m * x, epsilon) for m, s in ((a, log_u), (b, log_v)) for x in (s, -numpy.log(m))]
+        surplus = [(a.sum() * b.sum(), epsilon), (-plan.sum(), epsilon)]
+        self.distance, self.distance_scale = _sum_and_scale(moved)
+        self.regularised, self.regularised_scale = _sum_and_scale(moved, *surprise, *surplus)
+        self.dual, self.dual_scale = _sum_and_scale(*potentials, *surplus)
+
+
+def _sum_and_scale(*terms):
+    """Of arrays with factors; without their signs they add up to the scale of the sum's rounding."""
+    return sum(factor * x.sum() for x, factor in terms), sum(factor * abs(x).sum() for x, factor in terms)
 
 
 def errors(ours, pot, epsilon):
     """By quantity. Potentials are compared as exponents, up to the constant that the plan does not see."""
     yield "plan", numpy.linalg.norm(ours.plan - pot.plan) / numpy.linalg.norm(pot.plan)
-    for name in ("distance", "regularised"):
+    for name in VALUES:
         difference, scale = getattr(ours, name) - getattr(pot, name), getattr(pot, name + "_scale")
         yield name, abs(difference) / scale if difference else 0.0
     rows, columns = pot.log_u > -numpy.inf, pot.log_v > -numpy.inf
