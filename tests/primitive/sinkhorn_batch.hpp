@@ -10,6 +10,16 @@
 #include "random.hpp"
 #include "run.hpp"
 namespace kit {
+/// What a test of the iterations runs in; scaling only where costs are small beside epsilon.
+inline constexpr mlot::sinkhorn_domain every_domain[] = {mlot::sinkhorn_domain::scaling,
+                                                         mlot::sinkhorn_domain::logarithmic};
+/// Whether that domain can be asked for at max |C| / epsilon = `steepness` and marginals alike.
+template <class T>
+bool allowed_in(mlot::sinkhorn_domain domain, double steepness) {
+  return domain != mlot::sinkhorn_domain::scaling ||
+         steepness <= mlot::sinkhorn<T, mlot::host_memory>::safe_exponent();
+}
+
 /// Everything that a batch of Sinkhorn problems reads and writes.
 template <class T>
 struct sinkhorn_batch {
