@@ -306,7 +306,6 @@ TEMPLATE_LIST_TEST_CASE("before convergence it is implicit at the marginals that
     early.template run_other<Device>();
     late.take_inputs(early);
     auto const shape = early.problems.view();
-    kit::norm_error rows;
     for (index_t b = 0; b < shape.problems(); ++b) {
       double own = 0, given = 0;
       for (index_t i = shape.row_offset(b); i < shape.row_offset(b + 1); ++i) {

@@ -2,6 +2,8 @@
 #include <Eigen/Eigenvalues>
 #include <Eigen/IterativeLinearSolvers>
 #include <algorithm>
+#include <cmath>
+#include <concepts>
 #include <limits>
 
 #include "mlot/scalar/sinkhorn_fixed_point.hpp"
@@ -82,19 +84,25 @@ struct fixed_point_solver {
     for (index_t j = 0; j < system.columns; ++j) mass[j] = system.column_mass(j);
     vector const normaliser = inverse_roots(mass);
     for (index_t j = 0; j < system.columns; ++j) right[j] = normaliser[j] * system.right(j);
+    T const unit = right.template lpNorm<Eigen::Infinity>();  // no square of it overflows
+    if (!(unit > T(0))) return 0;
+    right /= unit;
     // The residual of the whole system is b^(1/2) times that of the reduced one.
     double const least = 4 * double(std::numeric_limits<T>::epsilon());
-    double const enough = std::max(options.tolerance, least) * system.scale() /
-                          (std::sqrt(double(mass.maxCoeff())) * double(right.norm()));
+    double const enough =
+        std::max(options.tolerance, least) * system.scale() /
+        (std::sqrt(double(mass.maxCoeff())) * double(right.norm()) * double(unit));
     reduced_matrix<System> const matrix(system, normaliser);
     Eigen::ConjugateGradient<reduced_matrix<System>, Eigen::Lower | Eigen::Upper,
                              Eigen::IdentityPreconditioner>
         conjugate_gradients;
-    conjugate_gradients.setMaxIterations(options.most_iterations).setTolerance(T(enough));
+    conjugate_gradients.setMaxIterations(options.most_iterations)
+        .setTolerance(T(std::min(enough, 2.0)));
     vector const y = conjugate_gradients.compute(matrix).solve(right);
     // Only rounding can lead them astray, where nothing is left of a residual; y stays 0 then.
-    for (index_t j = 0; j < system.columns && y.allFinite(); ++j)
-      system.y(j) = normaliser[j] * y[j];
+    bool const finite = y.allFinite();
+    for (index_t j = 0; j < system.columns && finite; ++j)
+      system.y(j) = unit * normaliser[j] * y[j];
     return conjugate_gradients.iterations();
   }
 

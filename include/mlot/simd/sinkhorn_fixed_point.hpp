@@ -82,16 +82,15 @@ struct fixed_point_in_lanes : plan_entries<Batch, Cost, Logarithmic>,
   /// Every thread calls it; all come back when y is solved for. Answers the first thread the
   /// iterations of conjugate gradients.
   index_t solve(derivative::implicit const& options) const {
-    index_t& serves = all.serves(problem.b);
-    index_t done = 0;
-    if (blocks.threads.rank == 0) {
-      serves = 1;
-      done = on::solve(*this, options);
-      serves = 0;
-      blocks.threads.wait();
-    } else {
-      for (blocks.threads.wait(); serves == 1; blocks.threads.wait()) multiply_together();
+    if (blocks.threads.rank != 0) {
+      while (product_wanted()) multiply_together();
+      return 0;
     }
+    index_t& serves = all.serves(problem.b);
+    serves = 1;
+    index_t const done = on::solve(*this, options);
+    serves = 0;
+    blocks.threads.wait();
     return done;
   }
   /// For the solver: out = P^T diag(1/a) P in.
@@ -154,6 +153,10 @@ struct fixed_point_in_lanes : plan_entries<Batch, Cost, Logarithmic>,
           weigh);
     });
     blocks.for_my_columns(take);
+  }
+  bool product_wanted() const {
+    blocks.threads.wait();
+    return all.serves(problem.b) == 1;
   }
   void multiply_together() const {
     sweep_plan(
