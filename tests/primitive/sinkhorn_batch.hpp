@@ -12,6 +12,7 @@
 namespace kit {
 /// What a test of the iterations runs in; scaling only where costs are small beside epsilon.
 inline constexpr mlot::sinkhorn_domain every_domain[] = {mlot::sinkhorn_domain::scaling,
+                                                         mlot::sinkhorn_domain::absorbed,
                                                          mlot::sinkhorn_domain::logarithmic};
 /// Whether that domain can be asked for at max |C| / epsilon = `steepness` and marginals alike.
 template <class T>

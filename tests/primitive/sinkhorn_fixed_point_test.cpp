@@ -7,7 +7,6 @@
 using namespace mlot;
 
 namespace {
-sinkhorn_domain const both_domains[] = {sinkhorn_domain::scaling, sinkhorn_domain::logarithmic};
 template <class T>
 constexpr bool single = std::is_same_v<T, float>;
 index_t const never = 0, always = 1000;  // solved directly
@@ -213,7 +212,7 @@ TEMPLATE_LIST_TEST_CASE("at convergence the implicit gradient is the unrolled on
   using T = typename TestType::scalar;
   using Device = typename TestType::device;
   double const enough = single<T> ? 2e-5 : 1e-10;
-  for (sinkhorn_domain const domain : both_domains)
+  for (sinkhorn_domain const domain : kit::every_domain)
     for (bool const holes : {false, true}) {
       derivative_batch<T, derivative::implicit> all(ragged, 200, 1);
       derivative_batch<double, derivative::unrolled> exact(ragged, 200);
@@ -245,7 +244,7 @@ TEMPLATE_LIST_TEST_CASE("at convergence the implicit gradient is the unrolled on
 TEMPLATE_LIST_TEST_CASE("the envelope is what differences of the regularised value find",
                         "[sinkhorn]", every_device) {
   using Device = typename TestType::device;
-  for (sinkhorn_domain const domain : both_domains) {
+  for (sinkhorn_domain const domain : kit::every_domain) {
     derivative_batch<double, derivative::envelope> all({{6, 4}, {3, 7}}, 200, 1);
     all.domain = domain;
     all.row_marginal(2) = all.column_marginal(5) = 0;
@@ -282,7 +281,7 @@ TEMPLATE_LIST_TEST_CASE("the envelope is what differences of the regularised val
 
 TEMPLATE_LIST_TEST_CASE("a constant plan's gradient is the plan", "[sinkhorn]", every_device) {
   using T = typename TestType::scalar;
-  for (sinkhorn_domain const domain : both_domains)
+  for (sinkhorn_domain const domain : kit::every_domain)
     for (index_t const kept : {0, 1}) {
       derivative_batch<T, derivative::plan_constant> all(ragged, 5, kept);
       all.domain = domain;
@@ -297,7 +296,7 @@ TEMPLATE_LIST_TEST_CASE("a constant plan's gradient is the plan", "[sinkhorn]", 
 TEMPLATE_LIST_TEST_CASE("before convergence it is implicit at the marginals that the plan has",
                         "[sinkhorn]", every_device) {
   using Device = typename TestType::device;
-  for (sinkhorn_domain const domain : both_domains) {
+  for (sinkhorn_domain const domain : kit::every_domain) {
     derivative_batch<double, derivative::implicit> early(ragged, 2, 1);
     derivative_batch<double, derivative::unrolled> late(ragged, 250);
     early.domain = late.domain = domain;
@@ -390,7 +389,7 @@ TEMPLATE_LIST_TEST_CASE("a residual says what conjugate gradients left undone", 
 namespace {
 template <class Device, class T, class Derivative, class Ground>
 void compare_with_tables(std::initializer_list<Derivative> kinds) {
-  for (sinkhorn_domain const domain : both_domains)
+  for (sinkhorn_domain const domain : kit::every_domain)
     for (Derivative const& how : kinds) {
       tables<T, Derivative, Ground> all(ragged);
       all.domain = domain;
@@ -428,7 +427,7 @@ TEMPLATE_LIST_TEST_CASE("every derivative has the same bits for 1, 2 and 3 threa
   using Device = typename TestType::device;
   std::vector<std::pair<index_t, index_t>> const shapes{{150, 170}, {40, 30}, {9, 7}, {64, 20}};
   auto const same = [&]<class Derivative>(Derivative how) {
-    for (sinkhorn_domain const domain : both_domains) {
+    for (sinkhorn_domain const domain : kit::every_domain) {
       tables<T, Derivative, absolute_difference> one(shapes), many(shapes);
       one.domain = many.domain = domain;
       one.how = many.how = how;
@@ -483,7 +482,7 @@ TEMPLATE_LIST_TEST_CASE("a pair without mass has no gradient, whatever it costs"
     });
     CHECK(differing == 0);
     CHECK(forbidden > 100);
-    for (sinkhorn_domain const domain : both_domains) {  // scalings of finite costs
+    for (sinkhorn_domain const domain : kit::every_domain) {  // scalings of finite costs
       derivative_batch<T, Derivative> all({{9, 14}, {20, 33}}, 5, 1);
       all.domain = domain;
       all.how = how;

@@ -5,7 +5,7 @@ using namespace mlot;
 
 namespace {
 /// Whether a cost of +inf forbids its pair, as exp(-inf) = 0 says, instead of being a fault.
-constexpr bool infinite_costs_forbid = false;
+constexpr bool infinite_costs_forbid = true;
 /// Whether outputs are finite even where max |C| / epsilon has no digit behind the point. Then the
 /// rounding of exponents alone may exceed what exp can take.
 constexpr bool finite_without_digits = false;

@@ -13,8 +13,6 @@ struct mlot::scalar_traits<dual> : mlot::arithmetic_scalar<dual> {
 using namespace mlot;
 
 namespace {
-sinkhorn_domain const both_domains[] = {sinkhorn_domain::scaling, sinkhorn_domain::absorbed,
-                                        sinkhorn_domain::logarithmic};
 
 /// dSD/dC by running the scalar device on dual numbers.
 derivatives differentiated(kit::sinkhorn_batch<double>& all) {
@@ -45,7 +43,7 @@ derivatives differentiated(kit::sinkhorn_batch<double>& all) {
 TEMPLATE_LIST_TEST_CASE("the gradient is what forward-mode dual numbers find", "[sinkhorn]",
                         every_device) {
   using T = typename TestType::scalar;
-  for (sinkhorn_domain const domain : both_domains)
+  for (sinkhorn_domain const domain : kit::every_domain)
     for (index_t const iterations : {1, 2, 5, 20}) {
       kit::sinkhorn_batch<double> exact(kit::problems({{3, 4}}), iterations);
       kit::sinkhorn_batch<T> all(kit::problems({{3, 4}}), iterations);
@@ -76,7 +74,7 @@ TEMPLATE_LIST_TEST_CASE("the gradient is what forward-mode dual numbers find", "
 TEMPLATE_LIST_TEST_CASE("the gradient is what central differences of the distance find",
                         "[sinkhorn]", every_device) {
   using Device = typename TestType::device;
-  for (sinkhorn_domain const domain : both_domains)
+  for (sinkhorn_domain const domain : kit::every_domain)
     for (index_t const iterations : {1, 5, 50}) {
       kit::sinkhorn_batch<double> all(kit::problems({{5, 3}, {4, 9}}), iterations);
       all.domain = domain;
@@ -140,8 +138,7 @@ TEMPLATE_LIST_TEST_CASE("a distance that the cost scales is one with its gradien
 TEMPLATE_LIST_TEST_CASE("a history of the last scalings alone changes no output", "[sinkhorn]",
                         every_device) {
   using T = typename TestType::scalar;
-  for (sinkhorn_domain const domain :
-       {sinkhorn_domain::scaling, sinkhorn_domain::absorbed, sinkhorn_domain::logarithmic}) {
+  for (sinkhorn_domain const domain : kit::every_domain) {
     kit::sinkhorn_batch<T> full(kit::problems({{9, 17}, {33, 2}}), 6);
     kit::sinkhorn_batch<T> last(kit::problems({{9, 17}, {33, 2}}), 6, 1);
     full.domain = last.domain = domain;

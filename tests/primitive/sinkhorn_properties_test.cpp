@@ -28,8 +28,7 @@ double difference(kit::sinkhorn_batch<T>& x, kit::framed<T>& is, kit::framed<T>&
 TEMPLATE_LIST_TEST_CASE("columns of the plan sum to their marginal, and so does all mass",
                         "[sinkhorn]", every_device) {
   using T = typename TestType::scalar;
-  for (sinkhorn_domain const domain :
-       {sinkhorn_domain::scaling, sinkhorn_domain::absorbed, sinkhorn_domain::logarithmic})
+  for (sinkhorn_domain const domain : kit::every_domain)
     for (index_t const iterations : {1, 3, 20}) {
       kit::sinkhorn_batch<T> all(kit::problems({{9, 17}, {33, 8}, {12, 12}}), iterations);
       all.domain = domain;
@@ -52,8 +51,7 @@ TEMPLATE_LIST_TEST_CASE("columns of the plan sum to their marginal, and so does 
 TEMPLATE_LIST_TEST_CASE("a row or column of marginal 0 carries no mass and has gradient 0",
                         "[sinkhorn]", every_device) {
   using T = typename TestType::scalar;
-  for (sinkhorn_domain const domain :
-       {sinkhorn_domain::scaling, sinkhorn_domain::absorbed, sinkhorn_domain::logarithmic})
+  for (sinkhorn_domain const domain : kit::every_domain)
     for (index_t const iterations : {1, 4, 20}) {
       kit::sinkhorn_batch<T> all(kit::problems({{5, 18}}), iterations);
       all.domain = domain;
@@ -81,8 +79,7 @@ TEMPLATE_LIST_TEST_CASE("a row or column of marginal 0 carries no mass and has g
 TEMPLATE_LIST_TEST_CASE("without any mass the plan is 0 and nothing is NaN", "[sinkhorn]",
                         every_device) {
   using T = typename TestType::scalar;
-  for (sinkhorn_domain const domain :
-       {sinkhorn_domain::scaling, sinkhorn_domain::absorbed, sinkhorn_domain::logarithmic})
+  for (sinkhorn_domain const domain : kit::every_domain)
     for (int const side : {0, 1, 2}) {
       kit::sinkhorn_batch<T> all(kit::problems({{5, 9}}), 7);
       all.domain = domain;

@@ -3,8 +3,6 @@
 using namespace mlot;
 
 namespace {
-sinkhorn_domain const both_domains[] = {sinkhorn_domain::scaling, sinkhorn_domain::absorbed,
-                                        sinkhorn_domain::logarithmic};
 template <class T>
 constexpr double accuracy = std::is_same_v<T, float> ? 1e-5 : 1e-11;
 
@@ -22,7 +20,7 @@ TEMPLATE_LIST_TEST_CASE("a tolerance stops each problem where it is reached", "[
                         every_device) {
   using T = typename TestType::scalar;
   using Device = typename TestType::device;
-  for (sinkhorn_domain const domain : both_domains)
+  for (sinkhorn_domain const domain : kit::every_domain)
     for (double const tolerance : {1e-1, 1e-2, 1e-4}) {
       auto all = problems_with_marginals<T>(200), fixed = problems_with_marginals<T>(200);
       all.domain = fixed.domain = domain;
@@ -53,7 +51,7 @@ TEMPLATE_LIST_TEST_CASE("stopped after R iterations means exactly R, bit by bit,
                         "[sinkhorn]", every_device) {
   using T = typename TestType::scalar;
   using Device = typename TestType::device;
-  for (sinkhorn_domain const domain : both_domains)
+  for (sinkhorn_domain const domain : kit::every_domain)
     for (index_t const kept : {0, 1}) {
       kit::sinkhorn_batch<T> stopped(kit::problems({{30, 41}}), 90, kept);
       stopped.domain = domain;
@@ -102,7 +100,7 @@ TEMPLATE_LIST_TEST_CASE("a start from potentials goes on where they were taken",
                         every_device) {
   using T = typename TestType::scalar;
   using Device = typename TestType::device;
-  for (sinkhorn_domain const domain : both_domains) {
+  for (sinkhorn_domain const domain : kit::every_domain) {
     auto first = problems_with_marginals<T>(4), second = problems_with_marginals<T>(3),
          whole = problems_with_marginals<T>(7);
     first.domain = second.domain = whole.domain = domain;
@@ -142,7 +140,7 @@ TEMPLATE_LIST_TEST_CASE("a converged start stays, and -inf everywhere is no star
                         every_device) {
   using T = typename TestType::scalar;
   using Device = typename TestType::device;
-  for (sinkhorn_domain const domain : both_domains) {
+  for (sinkhorn_domain const domain : kit::every_domain) {
     auto first = problems_with_marginals<T>(300), again = problems_with_marginals<T>(300),
          cold = problems_with_marginals<T>(300);
     first.domain = again.domain = cold.domain = domain;
@@ -162,7 +160,7 @@ TEMPLATE_LIST_TEST_CASE("a converged start stays, and -inf everywhere is no star
 TEMPLATE_LIST_TEST_CASE("potentials, errors and values are what the plan says", "[sinkhorn]",
                         every_device) {
   using T = typename TestType::scalar;
-  for (sinkhorn_domain const domain : both_domains)
+  for (sinkhorn_domain const domain : kit::every_domain)
     for (index_t const iterations : {1, 3, 20}) {
       auto all = problems_with_marginals<T>(iterations);
       all.domain = domain;
@@ -217,7 +215,7 @@ TEMPLATE_LIST_TEST_CASE("potentials, errors and values are what the plan says", 
 TEMPLATE_LIST_TEST_CASE("the dual value rises with every iteration up to the regularised one",
                         "[sinkhorn]", every_device) {
   using Device = typename TestType::device;
-  for (sinkhorn_domain const domain : both_domains) {
+  for (sinkhorn_domain const domain : kit::every_domain) {
     double before = -1e300;
     for (index_t const iterations : {1, 2, 3, 5, 8, 20, 60, 400}) {
       auto all = problems_with_marginals<double>(iterations);
@@ -233,7 +231,7 @@ TEMPLATE_LIST_TEST_CASE("the dual value rises with every iteration up to the reg
 TEMPLATE_LIST_TEST_CASE("marginal gradients are what differences of the distance find",
                         "[sinkhorn]", every_device) {
   using T = typename TestType::scalar;
-  for (sinkhorn_domain const domain : both_domains)
+  for (sinkhorn_domain const domain : kit::every_domain)
     for (index_t const iterations : {1, 4, 30}) {
       auto all = problems_with_marginals<T>(iterations);
       all.domain = domain;

@@ -5,8 +5,6 @@
 using namespace mlot;
 
 namespace {
-sinkhorn_domain const both_domains[] = {sinkhorn_domain::scaling, sinkhorn_domain::absorbed,
-                                        sinkhorn_domain::logarithmic};
 template <class T>
 constexpr double accuracy = std::is_same_v<T, float> ? 1e-5 : 1e-12;
 
@@ -119,7 +117,7 @@ template <class Device, class T, class Ground>
 void compare() {
   std::vector<std::pair<index_t, index_t>> const ragged{{9, 14}, {70, 90}, {1, 6},  {5, 1},
                                                         {0, 3},  {3, 0},   {33, 65}};
-  for (sinkhorn_domain const domain : both_domains)
+  for (sinkhorn_domain const domain : kit::every_domain)
     for (index_t const iterations : {1, 2, 9}) {
       tables_batch<T, Ground> all(ragged, iterations);
       all.set(domain);
@@ -215,7 +213,7 @@ TEMPLATE_LIST_TEST_CASE("squares and a user's ground cost stream as well", "[sin
 TEMPLATE_LIST_TEST_CASE("the streamed gradient is what differences of the distance find",
                         "[sinkhorn]", every_device) {
   using Device = typename TestType::device;
-  for (sinkhorn_domain const domain : both_domains) {
+  for (sinkhorn_domain const domain : kit::every_domain) {
     tables_batch<double, squared_difference> all({{6, 9}, {11, 4}}, 8);
     all.set(domain);
     all.without_matrix<Device>();
@@ -242,7 +240,7 @@ TEMPLATE_LIST_TEST_CASE("streaming has the same bits on any number of threads", 
                         every_device) {
   using T = typename TestType::scalar;
   using Device = typename TestType::device;
-  for (sinkhorn_domain const domain : both_domains) {
+  for (sinkhorn_domain const domain : kit::every_domain) {
     std::vector<std::pair<index_t, index_t>> const shapes{{150, 170}, {40, 30}};
     tables_batch<T, absolute_difference> one(shapes, 5), many(shapes, 5);
     one.set(domain);

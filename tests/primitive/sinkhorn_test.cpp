@@ -19,14 +19,12 @@ void compare(kit::sinkhorn_batch<T>& all, kit::largest_error& plan, kit::largest
     gradient.add(kit::error_of(all.problems, all.gradient, b, all.expected_gradient(b)));
   }
 }
-sinkhorn_domain const both_domains[] = {sinkhorn_domain::scaling, sinkhorn_domain::absorbed,
-                                        sinkhorn_domain::logarithmic};
 }  // namespace
 
 TEMPLATE_LIST_TEST_CASE("plan, distance and gradient are the oracle's for every shape and layout",
                         "[sinkhorn]", every_device) {
   using T = typename TestType::scalar;
-  for (sinkhorn_domain const domain : both_domains) {
+  for (sinkhorn_domain const domain : kit::every_domain) {
     kit::largest_error plan, gradient;
     for (kit::layout const where : kit::every_layout)
       for (auto const& shapes : {kit::problems({{1, 1}, {5, 1}, {1, 6}, {0, 0}, {3, 0}, {0, 2}}),
@@ -44,7 +42,7 @@ TEMPLATE_LIST_TEST_CASE("plan, distance and gradient are the oracle's for every 
 TEMPLATE_LIST_TEST_CASE("plan and gradient are the oracle's at every length around the lane counts",
                         "[sinkhorn]", every_device) {
   using T = typename TestType::scalar;
-  for (sinkhorn_domain const domain : both_domains) {
+  for (sinkhorn_domain const domain : kit::every_domain) {
     kit::largest_error plan, gradient;
     for (index_t const n : {1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65, 127, 129})
       for (auto const& shape : {std::pair<index_t, index_t>{2, n}, {n, 3}}) {
@@ -62,7 +60,7 @@ TEMPLATE_LIST_TEST_CASE("plan and gradient are the oracle's at every length arou
 TEMPLATE_LIST_TEST_CASE("plan and gradient are the oracle's for any number of iterations",
                         "[sinkhorn]", every_device) {
   using T = typename TestType::scalar;
-  for (sinkhorn_domain const domain : both_domains)
+  for (sinkhorn_domain const domain : kit::every_domain)
     for (index_t const iterations : {1, 2, 5, 20, 100}) {
       kit::largest_error plan, gradient;
       kit::sinkhorn_batch<T> all(kit::problems({{9, 9}, {6, 11}, {11, 5}}), iterations);
@@ -78,7 +76,7 @@ TEMPLATE_LIST_TEST_CASE("plan and gradient are the oracle's for any number of it
 TEMPLATE_LIST_TEST_CASE("plan and gradient are the oracle's up to C / epsilon = 20", "[sinkhorn]",
                         every_device) {
   using T = typename TestType::scalar;
-  for (sinkhorn_domain const domain : both_domains)
+  for (sinkhorn_domain const domain : kit::every_domain)
     for (double const epsilon : {10., 1., 0.5, 0.2, 0.1}) {
       kit::largest_error plan, gradient;
       for (std::uint64_t seed = 0; seed < 4; ++seed) {
@@ -97,7 +95,7 @@ TEMPLATE_LIST_TEST_CASE("plan and gradient are the oracle's up to C / epsilon = 
 TEMPLATE_LIST_TEST_CASE("a long problem has the accuracy of a short one", "[sinkhorn]",
                         every_device) {
   using T = typename TestType::scalar;
-  for (sinkhorn_domain const domain : both_domains) {
+  for (sinkhorn_domain const domain : kit::every_domain) {
     kit::sinkhorn_batch<T> all(kit::problems({{300, 257}}), 20);
     all.domain = domain;
     all.template forward<typename TestType::device>();
