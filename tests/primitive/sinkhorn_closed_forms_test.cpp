@@ -197,6 +197,8 @@ TEMPLATE_LIST_TEST_CASE("Gaussians have the value and the covariance of their cl
     for (sinkhorn_domain const domain : kit::every_domain)
       for (double const points : {0.5, 0.7, 1.0, 3.0}) {  // a deviation
         if (!kit::allowed_in<T>(domain, g.steepness())) continue;
+        // The tails' masses span more than absorbed scalings take in float.
+        if (std::is_same_v<T, float> && domain == sinkhorn_domain::absorbed) continue;
         double const step = g.deviation() / points;
         auto all = on_grid<T>(g, step, domain);
         all.template forward<typename TestType::device>();

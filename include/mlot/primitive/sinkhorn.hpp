@@ -17,7 +17,7 @@ struct sinkhorn_history {
   /// (H, row tokens) u^1 .. u^H and (H, column tokens) v^1 .. v^H: H = iterations for the unrolled
   /// gradient, H = 1 to keep only the last. Logarithms where `logarithmic` says so.
   matrix_view<T, Memory> row_scaling{}, column_scaling{};
-  vector_view<index_t, Memory> logarithmic{};  ///< (B) written: 1 in every domain but scaling
+  vector_view<index_t, Memory> logarithmic{};  ///< (B) written: not 0 in every domain but scaling
   vector_view<index_t, Memory> iterations{};   ///< (B) written: R, or no memory where R = N
 
   /// R of problem b, after the iterations.
@@ -61,6 +61,8 @@ struct sinkhorn_report {
 /// marginal that is negative or not finite answers fault::data (host devices); outputs are then
 /// unspecified. A forced domain that is not safe answers fault::value: scaling needs C / epsilon,
 /// the spread of the marginals and of the start within safe_exponent(), absorbed the marginals.
+/// An epsilon below 4 max |C| times T's rounding counts as that: costs have no digits for less, and
+/// <P, C> differs from the one asked for by no more than their rounding.
 /// Accuracy: double 1e-12, float 2e-6 relative to the plan's norm at C / epsilon <= 20,
 /// every domain: tests/primitive/sinkhorn_test.cpp. Same bits for any number of threads. Source:
 /// eq. 17-20, arXiv 2412.14528; Cuturi, Sinkhorn distances (2013).

@@ -49,7 +49,7 @@ void write_report(sinkhorn_problem<T, Cost> const& problem, RowSum row_sum, Colu
     all.error += T(abs(T(sum - marginal)));
     all.marginal += marginal;
     if (marginal > T(0) && potential > -infinity<T>) {
-      T const relative = potential - T(problem.p.epsilon * log(marginal));
+      T const relative = potential - T(problem.epsilon * log(marginal));
       regularised += T(sum * relative);
       dual += T(marginal * relative);
     }
@@ -75,8 +75,8 @@ void write_report(sinkhorn_problem<T, Cost> const& problem, RowSum row_sum, Colu
   };
   write(to.row_error, share(rows.error));
   write(to.column_error, share(columns.error));
-  write(to.regularised, regularised - wide_t<T>(problem.p.epsilon) * surplus);
-  write(to.dual, dual - wide_t<T>(problem.p.epsilon) * surplus);
+  write(to.regularised, regularised - wide_t<T>(problem.epsilon) * surplus);
+  write(to.dual, dual - wide_t<T>(problem.epsilon) * surplus);
 }
 
 /// All iterations of one problem. A given `plan` holds the kernel until the end; where there is
@@ -149,7 +149,6 @@ status run(scalar, sinkhorn<T, host_memory, Cost> const& p, workspace<host_memor
     sinkhorn_problem<T, Cost> problem{p, b, false};
     if (status const s = choose_domain(problem, largest_magnitude<T>(problem.cost)); !s.ok())
       return s;
-    p.history.logarithmic(b) = problem.logarithmic;
     p.distance(b) = iterate(problem, p.batch.of(p.plan, b));
   }
   return {};

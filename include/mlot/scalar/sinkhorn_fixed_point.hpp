@@ -205,7 +205,7 @@ void write_envelope_gradients(Gradient const& p, Problem const& problem) {
   using std::log;
   using T = decltype(problem.a(0));
   index_t const r = problem.done();
-  T const epsilon = problem.p.epsilon;
+  T const epsilon = problem.epsilon;
   T const constant = T(2) * epsilon * (T(1) - problem.column_mass());
   auto const relative = [&](T const& scaling, T const& marginal) {  // f' or g'
     return T(problem.potential(scaling) - epsilon * T(log(marginal)));

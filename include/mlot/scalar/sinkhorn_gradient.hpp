@@ -86,7 +86,7 @@ auto differentiate(sinkhorn_problem<T, Cost> const& problem, sinkhorn_adjoints<T
     for (index_t r = 1; r <= iterations; ++r)
       exponent_adjoint -= T(after(r, i, j) * all.x(r - 1, problem.column_first + j) +
                             between(r, i, j) * all.y(r - 1, problem.row_first + i));
-    return T(mass - T(exponent_adjoint) / problem.p.epsilon);
+    return T(mass - T(exponent_adjoint) / problem.epsilon);
   };
 }
 
@@ -156,7 +156,7 @@ auto differentiate(Gradient const& p, sinkhorn_problem<T, Cost> const& problem,
   write_solution(p, at, iterations);
   return [at](index_t i, index_t j) {
     return fixed_point_entry(at.plan(i, j), at.problem.cost(i, j), at.x(i), at.y(j),
-                             at.problem.p.epsilon);
+                             at.problem.epsilon);
   };
 }
 
@@ -211,9 +211,9 @@ status run(scalar, sinkhorn_table_gradient<T, host_memory, Ground, Derivative, T
       for (index_t i = 0; i < problem.rows; ++i) {
         T const upstream = entry(i, j);
         for (index_t l = 0; l < all.row.size; ++l)
-          all.row(l) += upstream * tables.ground.slope(
-                                       load_as<T>(tables.teacher(problem.row_first + i, l)),
-                                       load_as<T>(tables.student(s, l)));
+          all.row(l) +=
+              upstream * tables.ground.slope(load_as<T>(tables.teacher(problem.row_first + i, l)),
+                                             load_as<T>(tables.student(s, l)));
       }
       for (index_t l = 0; l < all.row.size; ++l)
         p.student_gradient(s, l) = p.weight(b) * T(all.row(l));

@@ -40,20 +40,26 @@ T magnitude(T const& cost) {
   using std::abs;
   return cost > -infinity<T> ? T(abs(cost)) : std::numeric_limits<T>::quiet_NaN();
 }
-/// The largest magnitude of the costs of a problem.
-template <real T, class Cost>
+/// The largest magnitude of the costs of a problem, or of those that are finite.
+struct finite_only {};
+template <real T, class Which = void, class Cost>
 T largest_magnitude(Cost const& cost) {
   T largest(0);
   for (index_t i = 0; i < cost.rows; ++i)
-    for (index_t j = 0; j < cost.cols; ++j) largest = larger(largest, magnitude(T(cost(i, j))));
+    for (index_t j = 0; j < cost.cols; ++j) {
+      T const c = magnitude(T(cost(i, j)));
+      if (std::is_void_v<Which> || c < infinity<T>) largest = larger(largest, c);
+    }
   return largest;
 }
-
 /// P o C at one entry: a pair that carries no mass costs nothing, even where its cost is infinite.
 template <real T>
 T moved_cost(T const& mass, T const& cost) {
   return mass > T(0) ? T(mass * cost) : T(0);
 }
+
+/// What history.logarithmic holds where epsilon had to be raised.
+inline constexpr index_t epsilon_raised = 2;
 
 /// Problem b in the numbers of its domain: kernel entries or exponents, scalings or logarithms.
 template <real T, class Cost = matrix_view<T const, host_memory>>
@@ -62,10 +68,14 @@ struct sinkhorn_problem {
   index_t b;
   bool logarithmic = p.history.logarithmic(b) != 0;  ///< how the history keeps u and v
   bool absorbs = false;                              ///< iterations in the absorbed domain
+  bool raised = false;                               ///< epsilon above the one that was given
   index_t rows = p.batch.row_count(b), columns = p.batch.column_count(b);
   index_t row_first = p.batch.row_offset(b), column_first = p.batch.column_offset(b);
   decltype(cost_of(p, b)) cost = cost_of(p, b);
   T warm_origin = largest_warm_start();  ///< subtracted from the warm start
+  T epsilon = p.history.logarithmic(b) == epsilon_raised
+                  ? least_epsilon(largest_magnitude<T, finite_only>(cost))
+                  : p.epsilon;
   T balance = mean(p.column_marginal, column_first, columns, rows) /
               mean(p.row_marginal, row_first, rows, rows);
 
@@ -102,6 +112,16 @@ struct sinkhorn_problem {
     return range + std::log(double(std::max({rows, columns, index_t(1)})));
   }
 
+  /// The least epsilon for costs up to `largest`, and for the start: an exponent with a digit
+  /// behind the point.
+  T least_epsilon(T const& largest) const {
+    T range = largest;
+    for (index_t j = column_first; j < column_first + columns && !p.warm_start.empty(); ++j)
+      if (T const below = warm_origin - p.warm_start(j); below > range && below < infinity<T>)
+        range = below;
+    return T(4) * std::numeric_limits<T>::epsilon() * range;
+  }
+
   /// ln(largest / smallest) of v^0 where it is not 0.
   double warm_spread() const {
     double spread = 0;
@@ -120,7 +140,7 @@ struct sinkhorn_problem {
   /// log v^0(j), at most 0 for columns with mass.
   T log_start(index_t j) const {
     if (warm_origin == -infinity<T>) return T(0);
-    return (p.warm_start(column_first + j) - warm_origin) / p.epsilon;
+    return (p.warm_start(column_first + j) - warm_origin) / epsilon;
   }
   index_t done() const { return p.history.done(b, p.iterations); }
 
@@ -144,7 +164,7 @@ struct sinkhorn_problem {
   }
   T kernel(index_t i, index_t j) const {
     using std::exp;
-    T const exponent = -cost(i, j) / p.epsilon;
+    T const exponent = -cost(i, j) / epsilon;
     return logarithmic ? exponent : T(exp(exponent));
   }
   T entry(T const& u, T const& kernel, T const& v) const {
@@ -153,8 +173,8 @@ struct sinkhorn_problem {
   /// epsilon log of a scaling.
   T potential(T const& scaling) const {
     using std::log;
-    if (logarithmic) return p.epsilon * scaling;
-    return scaling > T(0) ? T(p.epsilon * log(scaling)) : -infinity<T>;
+    if (logarithmic) return epsilon * scaling;
+    return scaling > T(0) ? T(epsilon * log(scaling)) : -infinity<T>;
   }
   /// What column j misses of its marginal, or has beyond it, when its half step changes v(j) from
   /// `before` to `after`: its mass was b before / after.
@@ -171,6 +191,7 @@ struct sinkhorn_problem {
     return T(sum);
   }
   void finish(index_t iterations, bool converged) const {
+    p.history.logarithmic(b) = raised ? epsilon_raised : index_t(logarithmic);
     if (!p.history.iterations.empty()) p.history.iterations(b) = iterations;
     if (!p.report.converged.empty()) p.report.converged(b) = converged;
   }
@@ -223,9 +244,14 @@ status choose_domain(sinkhorn_problem<T, Cost>& problem, T const& largest) {
   for (index_t j = p.batch.column_offset(b); j < p.batch.column_offset(b + 1); ++j)
     if (!p.warm_start.empty() && !(p.warm_start(j) < infinity<T>))
       return {fault::data, "sinkhorn.warm_start", "finite or -inf", as_double(p.warm_start(j)), j};
-  if (!(largest < infinity<T>))
+  bool const forbids = !(largest < infinity<T>);
+  if (forbids)
     if (status const s = check_costs(problem); !s.ok()) return s;
-  double const exponent = as_double(T(largest / p.epsilon)), safe = p.safe_exponent();
+  T const least =
+      problem.least_epsilon(forbids ? largest_magnitude<T, finite_only>(problem.cost) : largest);
+  problem.raised = p.epsilon < least;
+  problem.epsilon = problem.raised ? least : p.epsilon;
+  double const exponent = as_double(T(largest / problem.epsilon)), safe = p.safe_exponent();
   bool const scales = exponent + problem.marginal_spread() + problem.warm_spread() <= safe;
   if (p.domain == sinkhorn_domain::scaling && !scales)
     return {fault::value, "sinkhorn.domain",

@@ -71,7 +71,7 @@ struct cost_source {
   sinkhorn_problem<T, Cost> const& problem;
   row_blocks<Batch> const& blocks;
   cost_scratch<T, Cost> const& scratch;
-  Batch rate = Batch(T(-1) / problem.p.epsilon);
+  Batch rate = Batch(T(-1) / problem.epsilon);
 
   /// Row i of block k, and some more.
   cost_rows<Batch> rows(index_t, index_t) const {
@@ -90,7 +90,7 @@ struct cost_source<Batch, table_cost<T, host_memory, Ground, Table>> {
   sinkhorn_problem<T, Cost> const& problem;
   row_blocks<Batch> const& blocks;
   cost_scratch<T, Cost> const& scratch;
-  Batch rate = Batch(T(-1) / problem.p.epsilon);
+  Batch rate = Batch(T(-1) / problem.epsilon);
   Ground const& ground = problem.p.cost.ground;
   turned_tables<T, Table> const& tables = scratch.tables;
   matrix_view<T const, host_memory> teacher = tables.teacher(problem.p.cost.teacher);

@@ -184,9 +184,9 @@ status run(simd<Arch>, sinkhorn<T, host_memory, Cost> const& p, workspace<host_m
   for_problems(p.batch, all.order, 2 * p.iterations, [&](index_t b, team const& threads) {
     row_blocks<batch> const blocks(p.batch, b, all.blocks, threads);
     sinkhorn_problem<T, Cost> problem{p, b, false};
-    cost_source<batch, Cost> const source{problem, blocks, all.costs};
+    cost_source<batch, Cost> const given{problem, blocks, all.costs};
     blocks.for_mine(0, [&](index_t k) {
-      blocks.total(k) = double(largest_in_lanes<batch>(source, k, blocks.begin(k), blocks.end(k)));
+      blocks.total(k) = double(largest_in_lanes<batch>(given, k, blocks.begin(k), blocks.end(k)));
     });
     T const largest = T(blocks.all_totals(larger<double>));
     if (!choose_domain(problem, largest).ok()) {  // all threads agree
@@ -196,7 +196,7 @@ status run(simd<Arch>, sinkhorn<T, host_memory, Cost> const& p, workspace<host_m
       faulty = std::min(faulty, b);
       return;
     }
-    if (threads.rank == 0) p.history.logarithmic(b) = problem.logarithmic;
+    cost_source<batch, Cost> const source{problem, blocks, all.costs};  // with its epsilon
     if (blocks.rows == 0 || blocks.columns == 0) {
       if (threads.rank == 0) p.distance(b) = iterate(problem, p.batch.of(p.plan, b));
     } else if (problem.absorbs) {
