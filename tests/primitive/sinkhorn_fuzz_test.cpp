@@ -8,10 +8,11 @@ namespace {
 template <class T>
 struct fuzzed {
   random_source random;
+  index_t iterations = rounds(random);
   kit::sinkhorn_batch<T> all;
   T const nan = std::numeric_limits<T>::quiet_NaN();
 
-  explicit fuzzed(std::uint64_t seed) : random(seed), all(shapes(random), rounds(random)) {
+  explicit fuzzed(std::uint64_t seed) : random(seed), all(shapes(random), iterations) {
     double const size = std::pow(10.0, random.uniform(-3, 6));
     bool const by_decades = random.below(4) == 0, negative = random.below(3) == 0;
     all.epsilon = T(std::pow(10.0, random.uniform(-6, 3)));
@@ -141,8 +142,10 @@ struct fuzzed {
     auto& array = *arrays[random.below(5)];
     T const bad[] = {nan, infinity<T>, T(-infinity<T>), T(-1)};
     index_t const kind = random.below(4);
-    for (index_t n = random.below(4); n >= 0 && array.rows() > 0 && array.cols() > 0; --n)
-      array(random.below(array.rows()), random.below(array.cols())) = bad[kind];
+    for (index_t n = random.below(4); n >= 0 && array.rows() > 0 && array.cols() > 0; --n) {
+      index_t const i = random.below(array.rows()), j = random.below(array.cols());
+      array(i, j) = bad[kind];
+    }
   }
 };
 
