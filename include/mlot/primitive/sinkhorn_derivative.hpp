@@ -27,10 +27,10 @@ struct unrolled {
 /// iteration. Their number grows about as the root of that of Sinkhorn's own.
 /// Include mlot/interop/implicit.hpp. Eigen allocates while it solves, O(direct (rows + columns))
 /// in the direct way and O(columns) in the other. Where it cannot, std::bad_alloc leaves compute(),
-/// or ends the program from a thread of OpenMP's. Accuracy: of the norm, double 1e-10, float 2e-5
-/// from the unrolled gradient at convergence, and 1e-4 in float where the plan falls into parts:
-/// tests/primitive/sinkhorn_fixed_point_test.cpp. Source: Qiu, Yin, Wang, Efficient, stable, and
-/// analytic differentiation of the Sinkhorn loss.
+/// or ends the program from a thread of OpenMP's.
+/// Accuracy: of the norm, double 1e-10, float 2e-5 from the unrolled gradient at convergence, and
+/// 1e-4 in float where the plan falls into parts: tests/primitive/sinkhorn_fixed_point_test.cpp.
+/// Source: Qiu, Yin, Wang, Efficient, stable, and analytic differentiation of the Sinkhorn loss.
 struct implicit {
   static constexpr bool whole_history = false, of_marginals = true, solves = true;
   double tolerance = 1e-6;         ///< most relative residual; below 4 roundings of T it is these
