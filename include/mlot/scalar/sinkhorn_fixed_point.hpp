@@ -1,7 +1,5 @@
 #pragma once
-#include <algorithm>
 #include <cmath>
-#include <concepts>
 
 #include "mlot/primitive/sinkhorn_gradient.hpp"
 #include "mlot/scalar/sinkhorn_problem.hpp"
@@ -83,6 +81,7 @@ struct fixed_point : fixed_point_vectors<T, Cost> {
   using base::rows, base::columns, base::problem;
   Plan plan;
 
+  /// a, t, c and the right side.
   void begin() const {
     for (index_t i = 0; i < rows; ++i) {
       wide_t<T> mass(0), moved(0);
