@@ -60,18 +60,19 @@ TEMPLATE_LIST_TEST_CASE("the projection is the oracle's for every width and layo
                         "[barycentric_projection]", every_device) {
   using T = typename TestType::scalar;
   using Device = typename TestType::device;
+  kit::finished_transport<T> expected(sinkhorn_domain::automatic);
+  std::vector<oracle::matrix> plans;
+  for (index_t b = 0; b < expected.all.problems.count(); ++b)
+    plans.push_back(expected.all.expected(b).plan);
+  auto const plan_of = [&](index_t b) { return plans[std::size_t(b)]; };
   for (sinkhorn_domain const domain : kit::both_domains)
     for (kit::layout const where : kit::every_layout)
       for (index_t const rows_kept : {0, 1}) {
         kit::finished_transport<T> of(domain, rows_kept, where);
         kit::succeeds<Device>(of.matrix());
-        std::vector<oracle::matrix> plans;
-        for (index_t b = 0; b < of.all.problems.count(); ++b)
-          plans.push_back(of.all.expected(b).plan);
         for (index_t const width : {1, 3, 4, 9}) {
           CAPTURE(int(domain), where.step, rows_kept, width);
           projected<T> to(of.all, width, where);
-          auto const plan_of = [&](index_t b) { return plans[std::size_t(b)]; };
           to.template run<Device>(of.matrix());
           CHECK(to.error(of.all.problems, plan_of) <= accuracy<T>);
           to.template run<Device>(of.tables(false));
