@@ -12,8 +12,9 @@ namespace mlot {
 /// empty rows, a row without mass is 0, and so is P where C = +inf.
 /// Scratch is some rows of P, and the student's table for a table_cost; no plan. The forward must
 /// have answered ok.
-/// Accuracy: in either domain the bits of the plan that the forward writes on the same device:
-/// tests/primitive/plan_rows_test.cpp. Same bits for any number of threads.
+/// Accuracy: the bits of the plan that the forward writes on the same device, in the absorbed
+/// domain to the rounding of its exponents: tests/primitive/plan_rows_test.cpp. Same bits for any
+/// number of threads.
 template <real T, class Memory, class Cost, class Receive>
 requires std::invocable<Receive const&, index_t, index_t, vector_view<T const, Memory>>
 struct plan_rows {

@@ -30,11 +30,12 @@ struct sinkhorn_solution {
 ///   dSD/dC = P - (1 / epsilon) { P o C - sum_r [ P(r, r) diag(x^r) + diag(y^r) P(r, r-1) ] }
 ///
 /// and with respect to the marginals dSD/da = sum_r y^r, dSD/db = sum_r x^r (v^0 is a constant).
-/// Every number stays bounded in either domain. Memory O(N (rows + columns)), no N matrices as
+/// Every number stays bounded in every domain. Memory O(N (rows + columns)), no N matrices as
 /// automatic differentiation needs. cost_gradient must not overlap cost.
 /// Accuracy: equal to central differences and to dual numbers, double 1e-10, float 1e-5 of the
-/// norm in the scaling domain and 2e-5 in the others: tests/primitive/sinkhorn_test.cpp. The
-/// other derivatives: tests/primitive/sinkhorn_fixed_point_test.cpp.
+/// norm in the scaling domain and 2e-5 in the others, up to C / epsilon = 20:
+/// tests/primitive/sinkhorn_test.cpp; beyond, the error grows with the square of C / epsilon
+/// (numerics.md, "Domains"). The other derivatives: tests/primitive/sinkhorn_fixed_point_test.cpp.
 /// Source: docs/numerics.md, "Through the iterations".
 template <real T, class Memory, class Derivative = derivative::unrolled>
 struct sinkhorn_gradient {

@@ -18,6 +18,17 @@ struct projection_scratch {
         order(space.vector<index_t>(p.of.batch.problems())) {}
 };
 
+/// Writes a table (rows, D) as (D, rows).
+template <real T>
+void turn(matrix_view<T const, host_memory> from, matrix_view<T, host_memory> to) {
+  constexpr index_t tile = 16;  // rows of one cache line of the turned table
+  parallel_for((from.rows + tile - 1) / tile, 8, from.rows * from.cols, [&](index_t block) {
+    index_t const end = std::min(from.rows, (block + 1) * tile);
+    for (index_t l = 0; l < from.cols; ++l)
+      for (index_t j = block * tile; j < end; ++j) to(l, j) = from(j, l);
+  });
+}
+
 /// One row of the projection, where `points` begins with the problem's own.
 template <class Batch, class T>
 void project_row(vector_view<T const, host_memory> row, matrix_view<T, host_memory> points,
