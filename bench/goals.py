@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Prints what the benchmarks measured and holds it against the project's goals on CPUs.
 
-Reads <folder>/<build>/<program>.json as ./dev bench writes them, and build/peers/peers.json where
-./bench/peers/run has written one. A goal that is missed is a finding; a result that was wrong is an
-error, and the exit code 1.
+Reads <folder>/<build>/<program>.json as ./dev bench writes them, and, where they are, what
+./bench/peers/run and `streaming --longest 65536` have written. A goal that is missed is a finding; a
+result that was wrong is an error, and the exit code 1.
 """
 
 import argparse
@@ -106,6 +106,14 @@ def peer_goals(path):
             yield f"{row} vs {peer}, {malloc}, {size_of(size)}", faster, ">=", least, "./bench/peers/run"
 
 
+def streaming_goals(path):
+    """T = 65536 without a cost matrix, from the file of `streaming --longest 65536 --json`."""
+    points = json.loads(path.read_text())["points"] if path.exists() else []
+    longest = next((p["streamed"] for p in points if p["tokens"] == 65536), None)
+    why = "build/native/bench/streaming/streaming --longest 65536 --json build/pictures/streaming.json"
+    yield "streaming Sinkhorn, T = 65536: MB", longest and 1e-6 * longest["bytes"], "<=", 256, why
+
+
 def print_results(name, build):
     facts = ("processor", "threads", "compiler", "flags", "instructions", "GLIBC_TUNABLES", "date")
     print(f"{name}: " + ", ".join(f"{f} {build.context[f]}" for f in facts if build.context.get(f)), end="\n\n")
@@ -134,11 +142,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="what ./dev bench has written, e.g. build/bench/short")
     parser.add_argument("--peers", type=Path, default=Path("build/peers/peers.json"), help="(%(default)s)")
+    parser.add_argument("--streaming", type=Path, default=Path("build/pictures/streaming.json"), help="(%(default)s)")
     given = parser.parse_args()
     builds = {folder.name: read(folder) for folder in sorted(given.folder.glob("*/"))}
     for name, build in builds.items():
         print_results(name, build)
-    print_goals([*own_goals(builds), *peer_goals(given.peers)])
+    print_goals([*own_goals(builds), *streaming_goals(given.streaming), *peer_goals(given.peers)])
     return 1 if any(build.wrong for build in builds.values()) else 0
 
 

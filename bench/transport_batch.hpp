@@ -6,16 +6,18 @@ namespace bench {
 struct transport_shape {
   index_t problems = 1, shortest = 1, longest = 1;
   mlot::sinkhorn_domain domain = mlot::sinkhorn_domain::automatic;
+  double epsilon = 0.1;
   bool operator==(transport_shape const&) const = default;
 };
 
 /// Random tables of 50 probabilities, and the steps from them to the student's gradient with the
-/// arrays that they read and write. The paper's N = 20 and epsilon = 0.1.
+/// arrays that they read and write. The paper's N = 20.
 template <class T>
 struct transport_batch {
   using memory = mlot::host_memory;
   static constexpr index_t iterations = 20, k = 50;
   mlot::sinkhorn_domain domain;
+  T epsilon;
   array<index_t> row_offset, column_offset;
   index_t rows = row_offset.back(), columns = column_offset.back(), longest;
   array<T> teacher = random_probabilities<T>(rows, k, 1);
@@ -29,6 +31,7 @@ struct transport_batch {
 
   explicit transport_batch(transport_shape const& s)
       : domain(s.domain),
+        epsilon(T(s.epsilon)),
         row_offset(random_offsets(s, 3)),
         column_offset(random_offsets(s, 4)),
         longest(s.longest) {}
@@ -46,7 +49,7 @@ struct transport_batch {
   mlot::sinkhorn<T, memory> forward() {
     return {.batch = costs().batch,
             .cost = view(cost, rows, longest),
-            .epsilon = T(0.1),
+            .epsilon = epsilon,
             .iterations = iterations,
             .domain = domain,
             .history = {.row_scaling = view(row_scaling, iterations, rows),

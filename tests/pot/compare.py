@@ -130,7 +130,7 @@ def compare(library, problem, perturb, verdict):
                         iterations, domain=domain,
                     )  # fmt: skip
                 except Refused as refusal:
-                    if domain != "scaling" or not str(refusal).startswith("sinkhorn.domain"):
+                    if domain not in ("scaling", "absorbed") or not str(refusal).startswith("sinkhorn.domain"):
                         verdict.wrong.append(f"{what}: {refusal}")
                     continue
                 if perturb:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy
 
-DOMAINS = ("automatic", "scaling", "logarithmic")  # mlot::sinkhorn_domain, in its order
+DOMAINS = ("automatic", "scaling", "absorbed", "logarithmic")  # mlot::sinkhorn_domain, in its order
 VALUES = ("distance", "regularised", "dual")
 FACTS = ("logarithmic", "iterations", "converged")
 

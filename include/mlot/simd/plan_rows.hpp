@@ -1,26 +1,16 @@
 #pragma once
 #include "mlot/scalar/plan_rows.hpp"
 #include "mlot/simd/sinkhorn.hpp"
+#include "mlot/simd/sinkhorn_fixed_point.hpp"
 namespace mlot::on {
 /// Row i of block k of P, by the operations with which the iterations write it: the same bits.
-template <class Batch, class Cost, class T>
+template <bool Logarithmic, class Batch, class Cost, class T>
 void write_plan_row(cost_source<Batch, Cost> const& source, index_t k, index_t i, T* to) {
-  auto const& problem = source.problem;
+  plan_entries<Batch, Cost, Logarithmic> const plan{source, {}};
   auto const costs = source.rows(k, i);
-  index_t const r = problem.done();
-  T const* const v = &problem.v(r, 0);
-  Batch const u(problem.u(r, i));
-  if (problem.logarithmic)
-    for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
-      Batch const log_v = load_lanes<Batch>(v + j, which, -infinity<T>);
-      Batch const exponent = costs.exponent(i, j, which, u) + log_v;
-      store_lanes(to + j, exponential(exponent), which);
-    });
-  else
-    for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
-      Batch const mass = u * costs.kernel(i, j, which) * load_lanes<Batch>(v + j, which);
-      store_lanes(to + j, mass, which);
-    });
+  for_lanes<Batch>(source.problem.columns, [&](index_t j, auto which) {
+    store_lanes(to + j, plan.mass(costs, i, j, which), which);
+  });
 }
 
 /// Calls body(i, row) for the rows of block k, in order; `row` is the block's own memory.
@@ -30,7 +20,10 @@ void for_plan_rows(cost_source<Batch, Cost> const& source, index_t k, Body body)
   index_t const columns = source.problem.columns;
   T* const row = source.blocks.row(k);
   for (index_t i = source.blocks.begin(k); i < source.blocks.end(k); ++i) {
-    if (columns > 0) write_plan_row(source, k, i, row);
+    if (columns > 0 && source.problem.logarithmic)
+      write_plan_row<true>(source, k, i, row);
+    else if (columns > 0)
+      write_plan_row<false>(source, k, i, row);
     body(i, vector_view<T const, host_memory>{row, columns});
   }
 }
