@@ -68,14 +68,12 @@ struct sinkhorn_problem {
   index_t b;
   bool logarithmic = p.history.logarithmic(b) != 0;  ///< how the history keeps u and v
   bool absorbs = false;                              ///< iterations in the absorbed domain
-  bool raised = false;                               ///< epsilon above the one that was given
   index_t rows = p.batch.row_count(b), columns = p.batch.column_count(b);
   index_t row_first = p.batch.row_offset(b), column_first = p.batch.column_offset(b);
   decltype(cost_of(p, b)) cost = cost_of(p, b);
   T warm_origin = largest_warm_start();  ///< subtracted from the warm start
-  T epsilon = p.history.logarithmic(b) == epsilon_raised
-                  ? least_epsilon(largest_magnitude<T, finite_only>(cost))
-                  : p.epsilon;
+  bool raised = logarithmic && p.history.logarithmic(b) == epsilon_raised;
+  T epsilon = raised ? least_epsilon(largest_magnitude<T, finite_only>(cost)) : p.epsilon;
   T balance = mean(p.column_marginal, column_first, columns, rows) /
               mean(p.row_marginal, row_first, rows, rows);
 
