@@ -51,7 +51,7 @@ struct cost_scratch {
 template <class T, class Ground, storage Table>
 struct cost_scratch<T, table_cost<T, host_memory, Ground, Table>> {
   using Cost = table_cost<T, host_memory, Ground, Table>;
-  static constexpr index_t group = 16;  ///< rows that one passage of the student's table serves
+  static constexpr index_t group = 8;  ///< rows that one passage of the student's table serves
   problem_batch<host_memory> batch;
   turned_tables<T, Table> tables;
   matrix_view<T, host_memory> rows;
