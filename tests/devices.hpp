@@ -5,6 +5,9 @@
 #if MLOT_TEST_SIMD
 #  include "mlot/simd.hpp"
 #endif
+#if MLOT_TEST_GRID
+#  include "grid/device.hpp"
+#endif
 /// Where a test runs: on a device, computing in T, with logits stored as S and gradients as G.
 template <class Device, class T, class S = T, class G = S>
 struct on_with {
@@ -27,11 +30,24 @@ template <class Device>
 using each_gradient =
     joined<each_storage<Device>, std::tuple<on_with<Device, float, mlot::half, float>,
                                             on_with<Device, float, float, mlot::bfloat16>>>;
+/// What a device answers in the end: kernels find what is wrong with data when the call is over.
+template <class Device>
+mlot::status in_the_end(mlot::status const& answer) {
+  if constexpr (requires { Device::take_findings(); }) {
+    mlot::status const found = Device::take_findings();
+    return answer.ok() ? found : answer;
+  } else {
+    return answer;
+  }
+}
 }  // namespace kit
 
 // A test with one of these lists runs once for each of its lines. A new backend adds itself here.
 // Builds that differ in the instruction set alone leave the scalar device to the others.
-#if MLOT_TEST_SIMD && MLOT_TEST_SIMD_ONLY
+#if MLOT_TEST_GRID  // kernels, with the scalar device as one of their oracles
+template <template <class> class List>
+using on_every_device = List<mlot::on::grid_under_test>;
+#elif MLOT_TEST_SIMD && MLOT_TEST_SIMD_ONLY
 template <template <class> class List>
 using on_every_device = List<mlot::on::simd<>>;
 #elif MLOT_TEST_SIMD

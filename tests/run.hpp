@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "devices.hpp"
 #include "mlot/core/compute.hpp"
 #include "mlot/interop/describe.hpp"
 #include "test.hpp"
@@ -15,7 +16,8 @@ mlot::status run(Primitive const& primitive) {
   std::size_t const size = mlot::workspace_size(Device{}, primitive), watched = 128;
   std::vector<std::byte> memory(size + 2 * watched + 1, std::byte(0xff));
   std::byte* const lent = memory.data() + watched + 1;
-  mlot::status const answer = mlot::compute(Device{}, primitive, {lent, size});
+  mlot::status const answer =
+      kit::in_the_end<Device>(mlot::compute(Device{}, primitive, {lent, size}));
   auto const spared = [](std::byte b) { return b == std::byte(0xff); };
   REQUIRE(std::all_of(memory.data(), lent, spared));
   REQUIRE(std::all_of(lent + size, memory.data() + memory.size(), spared));
@@ -33,7 +35,8 @@ template <class Device, class Primitive>
 void refuses(Primitive wrong, mlot::fault code, std::string const& argument, auto change) {
   change(wrong);
   std::vector<std::byte> scratch(1 << 16);
-  mlot::status const answer = mlot::compute(Device{}, wrong, {scratch.data(), scratch.size()});
+  mlot::status const answer =
+      kit::in_the_end<Device>(mlot::compute(Device{}, wrong, {scratch.data(), scratch.size()}));
   INFO(argument);
   CHECK(int(answer.code) == int(code));
   CHECK(answer.argument == argument);

@@ -12,7 +12,9 @@
 
 #ifndef LOSS_INSTANCES_HERE
 LOSS_INSTANCES(extern, mlot::on::scalar)
-#  if MLOT_TEST_SIMD
+#  if MLOT_TEST_GRID
+LOSS_INSTANCES(extern, mlot::on::grid_under_test)
+#  elif MLOT_TEST_SIMD
 LOSS_INSTANCES(extern, mlot::on::simd<>)
 #  endif
 #endif

@@ -115,7 +115,7 @@ class owned_loss {
   template <class Device>
   mlot::status run(Device device) {
     scratch.assign(mlot::workspace_size(device, loss), std::byte{0xff});
-    return mlot::compute(device, loss, {scratch.data(), scratch.size()});
+    return kit::in_the_end<Device>(mlot::compute(device, loss, {scratch.data(), scratch.size()}));
   }
   bool outputs_untouched() const {
     return terms.untouched() && gradient.untouched() && plan.untouched() &&

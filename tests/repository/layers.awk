@@ -5,11 +5,12 @@ BEGIN {
   may["primitive"] = "core cost primitive"
   may["scalar"] = "core cost primitive scalar"
   may["simd"] = "core cost primitive scalar simd"
-  may["cuda"] = "core cost primitive cuda"
+  may["grid"] = "core cost primitive grid"
+  may["cuda"] = "core cost primitive grid cuda"
   may["loss"] = "core cost primitive loss"
   may["distributed"] = "core cost primitive loss distributed"
-  may["umbrella"] = "core cost primitive scalar simd cuda loss distributed umbrella"
-  may["interop"] = "core cost primitive scalar simd cuda loss distributed interop umbrella"
+  may["umbrella"] = "core cost primitive scalar simd grid cuda loss distributed umbrella"
+  may["interop"] = "core cost primitive scalar simd grid cuda loss distributed interop umbrella"
   forbidden = "throw|abort|exit|_Exit|quick_exit|terminate|printf|fprintf|puts|new|malloc|calloc|realloc"
 }
 

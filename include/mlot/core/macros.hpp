@@ -4,7 +4,8 @@
 #endif
 #if defined(__CUDACC__)
 #  define MLOT_HOST_DEVICE __host__ __device__
-#  define MLOT_KERNEL __attribute__((visibility("hidden"))) __global__ void
+#  define MLOT_DEVICE __device__
 #else
 #  define MLOT_HOST_DEVICE
+#  define MLOT_DEVICE
 #endif

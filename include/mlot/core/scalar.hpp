@@ -1,5 +1,4 @@
 #pragma once
-#include <bit>
 #include <concepts>
 #include <cstdint>
 #include <limits>
@@ -9,34 +8,50 @@
 /// What a number may be. Two kinds: `real` types compute; `storage` types can also be just stored.
 namespace mlot {
 namespace detail {
+/// std::bit_cast, which CUDA does not let device code call.
+template <class To, class From>
+MLOT_HOST_DEVICE constexpr To bits_as(From const& x) {
+  static_assert(sizeof(To) == sizeof(From));
+  return __builtin_bit_cast(To, x);
+}
 /// Rounds a float to the upper `16` bits pattern of bfloat16, to nearest even; NaN stays NaN.
 MLOT_HOST_DEVICE constexpr std::uint16_t bfloat16_bits(float x) {
-  auto const bits = std::bit_cast<std::uint32_t>(x);
+  auto const bits = bits_as<std::uint32_t>(x);
   if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<std::uint16_t>((bits >> 16) | 0x40u);
   return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 MLOT_HOST_DEVICE constexpr float bfloat16_value(std::uint16_t bits) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+  return bits_as<float>(static_cast<std::uint32_t>(bits) << 16);
 }
 /// Rounds to IEEE binary16, to nearest even, subnormals included; overflow gives infinity.
 MLOT_HOST_DEVICE constexpr std::uint16_t half_bits(float x) {
-  auto const bits = std::bit_cast<std::uint32_t>(x);
+#if defined(__CUDA_ARCH__)  // one instruction there
+  std::uint16_t rounded_by_card;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(rounded_by_card) : "f"(x));
+  return rounded_by_card;
+#endif
+  auto const bits = bits_as<std::uint32_t>(x);
   std::uint32_t const sign = (bits >> 16) & 0x8000u, magnitude = bits & 0x7fffffffu;
   if (magnitude > 0x7f800000u) return static_cast<std::uint16_t>(sign | 0x7e00u);   // NaN
   if (magnitude >= 0x477ff000u) return static_cast<std::uint16_t>(sign | 0x7c00u);  // >= 65520
   if (magnitude < 0x38800000u) {  // below 2^-14: adding 0.5 lines the subnormal's unit up with ulp
-    float const shifted = std::bit_cast<float>(magnitude) + 0.5f;
-    return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3f000000u));
+    float const shifted = bits_as<float>(magnitude) + 0.5f;
+    return static_cast<std::uint16_t>(sign | (bits_as<std::uint32_t>(shifted) - 0x3f000000u));
   }
   std::uint32_t const rounded = magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1u);
   return static_cast<std::uint16_t>(sign | (rounded >> 13));
 }
 MLOT_HOST_DEVICE constexpr float half_value(std::uint16_t bits) {
+#if defined(__CUDA_ARCH__)
+  float widened_by_card;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(widened_by_card) : "h"(bits));
+  return widened_by_card;
+#endif
   std::uint32_t const sign = (bits & 0x8000u) << 16, magnitude = (bits & 0x7fffu) << 13;
-  if (magnitude >= 0x0f800000u) return std::bit_cast<float>(sign | magnitude | 0x70000000u);
-  if (magnitude >= 0x00800000u) return std::bit_cast<float>(sign | (magnitude + 0x38000000u));
-  float const subnormal = std::bit_cast<float>(magnitude + 0x38800000u) - 0x1p-14f;
-  return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(subnormal));
+  if (magnitude >= 0x0f800000u) return bits_as<float>(sign | magnitude | 0x70000000u);
+  if (magnitude >= 0x00800000u) return bits_as<float>(sign | (magnitude + 0x38000000u));
+  float const subnormal = bits_as<float>(magnitude + 0x38800000u) - 0x1p-14f;
+  return bits_as<float>(sign | bits_as<std::uint32_t>(subnormal));
 }
 }  // namespace detail
 

@@ -1,0 +1,91 @@
+#pragma once
+#include <cooperative_groups.h>
+#include <cuda_runtime_api.h>
+
+#include "mlot/grid/device.hpp"
+namespace mlot::on {
+/// The block of mlot/grid/device.hpp as CUDA has it.
+template <int Threads>
+struct cuda_block {
+  static constexpr int threads = Threads, warps = Threads / 32;
+  MLOT_DEVICE index_t index() const { return blockIdx.x; }
+  MLOT_DEVICE index_t blocks() const { return gridDim.x; }
+  MLOT_DEVICE int thread() const { return int(threadIdx.x); }
+  MLOT_DEVICE int lane() const { return int(threadIdx.x) % 32; }
+  MLOT_DEVICE int warp() const { return int(threadIdx.x) / 32; }
+  MLOT_DEVICE void sync() { __syncthreads(); }
+  MLOT_DEVICE void sync_warp() { __syncwarp(); }
+
+  /// Neighbours first, then pairs, fours, ...
+  template <class V, class Op>
+  MLOT_DEVICE V warp_all(V x, Op op) {
+    auto const warp =
+        cooperative_groups::tiled_partition<32>(cooperative_groups::this_thread_block());
+#pragma unroll
+    for (unsigned across = 1; across < 32; across *= 2) x = op(x, warp.shfl_xor(x, across));
+    return x;
+  }
+  /// Each warp by itself, then warp after warp.
+  template <class V, class Op>
+  MLOT_DEVICE V all(V x, Op op) {
+    if constexpr (warps == 1) {
+      return warp_all(x, op);
+    } else {
+      __shared__ V of_warp[warps];
+      x = warp_all(x, op);
+      if (lane() == 0) of_warp[warp()] = x;
+      sync();
+      x = of_warp[0];
+      for (int w = 1; w < warps; ++w) x = op(x, of_warp[w]);
+      sync();  // before the next call writes
+      return x;
+    }
+  }
+  MLOT_DEVICE int add(int& counter, int n) { return atomicAdd(&counter, n); }
+  MLOT_DEVICE void lower(std::uint64_t& word, std::uint64_t x) {
+    atomicMin(reinterpret_cast<unsigned long long*>(&word), static_cast<unsigned long long>(x));
+  }
+};
+
+template <class Kernel>
+__global__ void __launch_bounds__(Kernel::threads)
+    cuda_kernel(__grid_constant__ Kernel const kernel) {
+  __shared__ typename Kernel::shared shared;
+  cuda_block<Kernel::threads> block;
+  kernel(block, shared);
+}
+
+/// One CUDA stream, and what the launches are tuned for. A call checks shapes, launches, and
+/// returns: it allocates nothing, waits for nothing and may be captured in a graph. What is wrong
+/// with data shows in `findings`, a launch that the driver refuses in the status; what goes wrong
+/// inside a kernel shows at the caller's next wait, as with every kernel.
+template <class Tuning>
+struct cuda_with : grid_device {
+  using memory = device_memory;
+  static constexpr grid_tuning tuning = Tuning::values;
+  cudaStream_t stream = nullptr;
+  std::uint64_t* findings = nullptr;  ///< device memory, finding_word::nothing at first; or null
+
+  cuda_with() = default;
+  explicit cuda_with(cudaStream_t on, std::uint64_t* to = nullptr) : stream(on), findings(to) {}
+
+  template <class Kernel>
+  status launch(index_t blocks, Kernel const& kernel) const {
+    static_assert(sizeof(Kernel) <= 4096, "mlot: a kernel's arguments fit into 4 KiB");
+    if (blocks > 0x7fffffff)
+      return {fault::shape, "cuda.launch", "at most 2^31 - 1 blocks", double(blocks)};
+    void* arguments[] = {const_cast<Kernel*>(&kernel)};
+    cudaError_t const answer =
+        cudaLaunchKernel(reinterpret_cast<void const*>(&cuda_kernel<Kernel>),
+                         dim3(unsigned(blocks)), dim3(Kernel::threads), arguments, 0, stream);
+    if (answer == cudaSuccess) return {};
+    return {fault::device, "cuda.launch", cudaGetErrorString(answer), double(answer)};
+  }
+};
+
+/// Right on every card from compute capability 7.5 on.
+struct any_card {
+  static constexpr grid_tuning values{};
+};
+using cuda = cuda_with<any_card>;
+}  // namespace mlot::on
