@@ -5,4 +5,6 @@
 #include "mlot/loss/sinkhorn_divergence.hpp"
 //
 #include "mlot/grid/gather_columns.hpp"
+#include "mlot/grid/sinkhorn.hpp"
+#include "mlot/grid/sinkhorn_gradient.hpp"
 #include "mlot/grid/table_softmax.hpp"

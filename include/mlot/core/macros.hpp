@@ -5,7 +5,10 @@
 #if defined(__CUDACC__)
 #  define MLOT_HOST_DEVICE __host__ __device__
 #  define MLOT_DEVICE __device__
+/// A template that calls functions of one side only, whichever it is made for.
+#  define MLOT_EITHER_SIDE _Pragma("nv_exec_check_disable") __host__ __device__
 #else
 #  define MLOT_HOST_DEVICE
 #  define MLOT_DEVICE
+#  define MLOT_EITHER_SIDE
 #endif
