@@ -4,6 +4,7 @@
 #include "mlot/loss/reference_code.hpp"
 #include "mlot/loss/sinkhorn_divergence.hpp"
 //
+#include "mlot/grid/barycentric_projection.hpp"
 #include "mlot/grid/gather_columns.hpp"
 #include "mlot/grid/sinkhorn.hpp"
 #include "mlot/grid/sinkhorn_gradient.hpp"

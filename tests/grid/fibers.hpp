@@ -1,4 +1,5 @@
 #pragma once
+#include <setjmp.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 
@@ -78,7 +79,8 @@ class fibers {
   struct fiber {
     ucontext_t context{};
     void* stack = nullptr;
-    bool done = false;
+    bool done = false, entered = false;
+    jmp_buf jump{};
     void *fake = nullptr, *tsan = nullptr;
   };
 
@@ -101,7 +103,7 @@ class fibers {
     leave(own);
   }
   KIT_SCHEDULER void start(fiber& f) {
-    f.done = false;
+    f.done = f.entered = false;
     if (f.stack == nullptr)
       f.stack =
           mmap(nullptr, stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -119,6 +121,18 @@ class fibers {
     __tsan_destroy_fiber(f.tsan);
 #endif
   }
+  /// From one context to another, by a jump where that one was left by a jump: swapcontext asks the
+  /// system twice. Sanitizers want swapcontext.
+  KIT_SCHEDULER static void change(ucontext_t& from, [[maybe_unused]] jmp_buf& here, ucontext_t& to,
+                                   [[maybe_unused]] jmp_buf* there) {
+#if KIT_ASAN || KIT_TSAN
+    swapcontext(&from, &to);
+#else
+    if (_setjmp(here) != 0) return;
+    if (there != nullptr) _longjmp(*there, 1);
+    swapcontext(&from, &to);
+#endif
+  }
   KIT_SCHEDULER void enter(fiber& f) {
 #if KIT_TSAN
     main_tsan_ = __tsan_get_current_fiber();
@@ -127,7 +141,7 @@ class fibers {
 #if KIT_ASAN
     __sanitizer_start_switch_fiber(&main_fake_, f.stack, stack_size);
 #endif
-    swapcontext(&main_, &f.context);
+    change(main_, main_jump_, f.context, f.entered ? &f.jump : nullptr);
 #if KIT_ASAN
     __sanitizer_finish_switch_fiber(main_fake_, nullptr, nullptr);
 #endif
@@ -139,7 +153,8 @@ class fibers {
 #if KIT_ASAN
     __sanitizer_start_switch_fiber(f.done ? nullptr : &f.fake, main_stack_, main_size_);
 #endif
-    swapcontext(&f.context, &main_);
+    f.entered = true;
+    change(f.context, f.jump, main_, &main_jump_);
 #if KIT_ASAN
     __sanitizer_finish_switch_fiber(f.fake, &main_stack_, &main_size_);
 #endif
@@ -148,6 +163,7 @@ class fibers {
   std::vector<fiber> all_;
   std::function<void(int)> const* body_ = nullptr;
   ucontext_t main_{};
+  jmp_buf main_jump_{};
   int running_ = 0;
   bool progress_ = false;
   void const* main_stack_ = nullptr;

@@ -5,8 +5,8 @@
 #if defined(__CUDACC__)
 #  define MLOT_HOST_DEVICE __host__ __device__
 #  define MLOT_DEVICE __device__
-/// A template that calls functions of one side only, whichever it is made for.
-#  define MLOT_EITHER_SIDE _Pragma("nv_exec_check_disable") __host__ __device__
+/// Before a template of both sides that calls functions of one only, as its argument has them.
+#  define MLOT_EITHER_SIDE _Pragma("nv_exec_check_disable")
 #else
 #  define MLOT_HOST_DEVICE
 #  define MLOT_DEVICE

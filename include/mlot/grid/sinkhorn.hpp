@@ -59,6 +59,10 @@ struct marginal_sums {
   }
 };
 
+/// A variable, since CUDA lets device code call no function of std::numeric_limits.
+template <class T>
+inline constexpr T rounding = std::numeric_limits<T>::epsilon();
+
 /// Epsilon, the factor of a, where the warm start begins, and the domain of each problem.
 struct decide_problem {
   static constexpr bool decided = false;
@@ -103,7 +107,7 @@ struct decide_problem {
 
     T const warm_range = origin > -infinity<T> ? origin - deepest : T(0);
     T const range = most(largest, warm_range);
-    T const least_epsilon = T(4) * std::numeric_limits<T>::epsilon() * range;
+    T const least_epsilon = T(4) * rounding<T> * range;
     bool const raised = chooses ? all.p.epsilon < least_epsilon
                                 : all.p.history.logarithmic(own.b) == raised_epsilon;
     T const epsilon = raised ? least_epsilon : all.p.epsilon;
@@ -337,8 +341,8 @@ struct sinkhorn_phases {
   bool keeps_kernel, may_stop, sums_columns;
   decide_problem decide;
 
-  template <class Run>
-  MLOT_EITHER_SIDE void operator()(Run& run) const {
+  MLOT_EITHER_SIDE template <class Run>
+  MLOT_HOST_DEVICE void operator()(Run& run) const {
     run.rows(measure_row());
     run.problems(decide);
     if (keeps_kernel) run.rows(fill_kernel_row());

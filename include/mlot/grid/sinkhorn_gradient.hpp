@@ -149,8 +149,8 @@ struct adjoint_phases {
   decide_problem decide;
   End end;
 
-  template <class Run>
-  MLOT_EITHER_SIDE void operator()(Run& run) const {
+  MLOT_EITHER_SIDE template <class Run>
+  MLOT_HOST_DEVICE void operator()(Run& run) const {
     run.rows(measure_row());
     run.problems(decide);
     if (keeps_kernel) run.rows(fill_kernel_row());
@@ -165,14 +165,14 @@ struct adjoint_phases {
   }
 };
 struct end_with_cost_derivatives {
-  template <class Run>
-  MLOT_EITHER_SIDE void operator()(Run& run) const {
+  MLOT_EITHER_SIDE template <class Run>
+  MLOT_HOST_DEVICE void operator()(Run& run) const {
     run.rows(write_cost_derivatives());
   }
 };
 struct end_with_adjoints {
-  template <class Run>
-  MLOT_EITHER_SIDE void operator()(Run&) const {}
+  MLOT_EITHER_SIDE template <class Run>
+  MLOT_HOST_DEVICE void operator()(Run&) const {}
 };
 
 template <class Gradient, class End>
