@@ -30,10 +30,14 @@ template <class Device>
 using each_gradient =
     joined<each_storage<Device>, std::tuple<on_with<Device, float, mlot::half, float>,
                                             on_with<Device, float, float, mlot::bfloat16>>>;
+/// Whether threads are emulated: what takes seconds elsewhere takes minutes there.
+template <class Device>
+inline constexpr bool is_emulated = requires { Device::take_findings(); };
+
 /// What a device answers in the end: kernels find what is wrong with data when the call is over.
 template <class Device>
 mlot::status in_the_end(mlot::status const& answer) {
-  if constexpr (requires { Device::take_findings(); }) {
+  if constexpr (is_emulated<Device>) {
     mlot::status const found = Device::take_findings();
     return answer.ok() ? found : answer;
   } else {

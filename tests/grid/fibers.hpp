@@ -60,7 +60,9 @@ class fibers {
           finish(next);
         }
       }
-      if (!progress_) throw std::logic_error("a barrier that not all threads of the block reach");
+      if (progress_) continue;
+      for (fiber& f : all_) f.entered = false;  // they begin anew
+      throw std::logic_error("a barrier that not all threads of the block reach");
     }
 #if KIT_TSAN
     __tsan_acquire(this);
@@ -89,8 +91,10 @@ class fibers {
 #if KIT_ASAN
     __sanitizer_finish_switch_fiber(nullptr, &self.main_stack_, &self.main_size_);
 #endif
-    self.call();
-    self.end();
+    for (;;) {  // a stack serves one body after the other
+      self.call();
+      self.end();
+    }
   }
   void call() { (*body_)(rank()); }
   KIT_SCHEDULER int rank() const { return running_; }
@@ -103,7 +107,11 @@ class fibers {
     leave(own);
   }
   KIT_SCHEDULER void start(fiber& f) {
-    f.done = f.entered = false;
+    f.done = false;
+#if !(KIT_ASAN || KIT_TSAN)
+    if (f.entered) return;
+#endif
+    f.entered = false;
     if (f.stack == nullptr)
       f.stack =
           mmap(nullptr, stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

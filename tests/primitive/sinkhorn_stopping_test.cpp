@@ -120,7 +120,7 @@ TEMPLATE_LIST_TEST_CASE("a start from potentials goes on where they were taken",
       kit::norm_error error;
       double const h = 1e-5;
       second.problems.for_each([&](index_t i, index_t j, index_t b) {
-        if (i > 12) return;
+        if (i > (kit::is_emulated<Device> ? 0 : 12)) return;
         double const c = second.cost(i, j);
         auto const distance_at = [&](double x) {
           second.cost(i, j) = x;
