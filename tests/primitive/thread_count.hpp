@@ -2,8 +2,10 @@
 #ifdef _OPENMP
 #  include <omp.h>
 #endif
+#include "devices.hpp"
 namespace kit {
-/// Sets the number of OpenMP threads, where there are any, and sets it back.
+/// Sets the number of OpenMP threads, where there are any, and sets it back. Of the emulated grid,
+/// the order in which threads run: falling for more than one.
 class thread_count {
  public:
   explicit thread_count(int count) {
@@ -14,15 +16,23 @@ class thread_count {
 #else
     before_ = count;
 #endif
+    run_falling(count > 1);
   }
   ~thread_count() {
 #ifdef _OPENMP
     omp_set_num_threads(before_);
 #endif
+    run_falling(false);
   }
   thread_count(thread_count const&) = delete;
 
  private:
   int before_;
+  static void run_falling([[maybe_unused]] bool falling) {
+#if MLOT_TEST_GRID && !defined(__CUDACC__)
+    using mlot::on::emulation::order;
+    mlot::on::emulation::current_order() = falling ? order::falling : order::rising;
+#endif
+  }
 };
 }  // namespace kit
