@@ -85,7 +85,7 @@ TEMPLATE_LIST_TEST_CASE("a row or column with mass whose every pair is forbidden
     status const s = kit::run<Device>(all.primitive());
     CHECK(int(s.code) == int(fault::data));
     CHECK(s.argument == std::string("sinkhorn.cost"));
-    CHECK(s.value == infinity<double>);
+    if (!kit::is_emulated<Device>) CHECK(s.value == infinity<double>);
     CHECK(s.row == (row ? 5 : 3));
     CHECK(s.column == (row ? -1 : 19));
     // Without mass it may be so.
