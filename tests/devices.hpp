@@ -32,7 +32,9 @@ using each_gradient =
                                             on_with<Device, float, float, mlot::bfloat16>>>;
 /// Whether threads are emulated: what takes seconds elsewhere takes minutes there.
 template <class Device>
-inline constexpr bool is_emulated = requires { Device::take_findings(); };
+inline constexpr bool is_emulated = requires {
+  Device::take_findings();
+};
 
 /// What a device answers in the end: kernels find what is wrong with data when the call is over.
 template <class Device>

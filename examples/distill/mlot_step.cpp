@@ -6,6 +6,9 @@
 #if DISTILL_SIMD
 #  include <mlot/simd.hpp>
 #endif
+#if DISTILL_CUDA
+#  include "distill/card.hpp"
+#endif
 
 namespace distill {
 namespace {
@@ -24,7 +27,12 @@ void demand(mlot::status const& answer) {
 }
 }  // namespace
 
-bool available(loss_device device) { return device == loss_device::scalar || DISTILL_SIMD; }
+bool available(loss_device device) {
+#if DISTILL_CUDA
+  if (device == loss_device::cuda) return card_is_there();
+#endif
+  return device == loss_device::scalar || (device == loss_device::simd && DISTILL_SIMD);
+}
 
 void loss_terms::add(loss_terms const& other, double weight) {
   cross_entropy += weight * other.cross_entropy;
@@ -40,6 +48,9 @@ struct mlot_step<T>::state {
   loss_device device;
   mlot::owned_token_rows teacher_tokens, student_tokens;
   mlot::scratch_buffer scratch;
+#if DISTILL_CUDA
+  card<T> on_card;
+#endif
   bool keeps_plan = false;
   matrix<T> plan;
 };
@@ -99,12 +110,13 @@ loss_terms mlot_step<T>::operator()(matrix_ref<float> teacher_logits,
   auto const run_on = [&](auto device) {
     demand(mlot::compute(device, loss, s.scratch.for_call(device, loss)));
   };
-#if DISTILL_SIMD
-  if (s.device == loss_device::simd)
-    run_on(mlot::on::simd<>{});
-  else
+#if DISTILL_CUDA
+  if (s.device == loss_device::cuda) demand(s.on_card.compute(loss));
 #endif
-    run_on(mlot::on::scalar{});
+#if DISTILL_SIMD
+  if (s.device == loss_device::simd) run_on(mlot::on::simd<>{});
+#endif
+  if (s.device == loss_device::scalar) run_on(mlot::on::scalar{});
 
   using namespace mlot::multi_level_term;
   return {double(terms[cross_entropy]), double(terms[absolute_difference]),

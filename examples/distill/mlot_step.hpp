@@ -3,7 +3,7 @@
 
 #include "distill/ragged.hpp"
 namespace distill {
-enum class loss_device { scalar, simd };
+enum class loss_device { scalar, simd, cuda };
 
 /// Options of the distillation loss that the command line offers; the defaults are the paper's.
 struct loss_options {
@@ -13,6 +13,7 @@ struct loss_options {
   index_t iterations = 20;
   loss_device device = loss_device::scalar;
 };
+/// Whether this build has the device, and for cuda whether there is a card.
 bool available(loss_device device);
 
 /// The loss and its terms, a student token.

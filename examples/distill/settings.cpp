@@ -43,8 +43,8 @@ std::optional<settings> parse_command_line(int argc, char const* const* argv) {
       app.add_option("--epochs", s.training.epochs, "Passes over the student's text")
           ->check(count(10000))
           ->capture_default_str();
-  app.add_option("--device", device, "Where the loss runs: scalar or simd")
-      ->check(CLI::IsMember({"scalar", "simd"}));
+  app.add_option("--device", device, "Where the loss runs: scalar, simd or cuda")
+      ->check(CLI::IsMember({"scalar", "simd", "cuda"}));
   app.add_option("--threads", s.threads, "Students trained at a time; changes no result")
       ->check(count(1024))
       ->capture_default_str();
@@ -77,8 +77,13 @@ std::optional<settings> parse_command_line(int argc, char const* const* argv) {
   } catch (CLI::ParseError const& wrong) {
     throw user_error(wrong.what());
   }
-  if (!device.empty()) loss.device = device == "simd" ? loss_device::simd : loss_device::scalar;
-  if (!available(loss.device)) throw user_error("--device: this build has no simd device");
+  if (!device.empty())
+    loss.device = device == "simd"   ? loss_device::simd
+                  : device == "cuda" ? loss_device::cuda
+                                     : loss_device::scalar;
+  if (!available(loss.device))
+    throw user_error("--device " + device + ": this build has none" +
+                     (device == "cuda" ? ", or this machine no card" : ""));
   if (quick) {
     s.teacher_pieces = 400;
     s.student_pieces = 200;

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <stdexcept>
 
+#include "distill/mlot_step.hpp"
 #include "random.hpp"
 #include "test.hpp"
 
@@ -97,6 +98,7 @@ TEST_CASE("bad values end with one line and 2") {
   refuses("--beta inf", "--beta");
   refuses("--iterations 0", "--iterations");
   refuses("--device tpu", "--device");
+  if (!distill::available(distill::loss_device::cuda)) refuses("--device cuda", "--device cuda");
   refuses("--threads 0", "--threads");
   refuses("--nonsense", "--nonsense");
   refuses("--corpus nowhere.txt", "nowhere.txt");
