@@ -1,13 +1,19 @@
 # What holds for the project's own programs and is no business of those who use the library.
 function(mlot_own_target target)
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
+  set(warnings -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
   if (CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
     # False reports in its own AVX-512 intrinsics (GCC bug 105593) and in std::string (105329). clang still warns.
-    target_compile_options(${target} PRIVATE -Wno-uninitialized -Wno-maybe-uninitialized -Wno-restrict)
+    list(APPEND warnings -Wno-uninitialized -Wno-maybe-uninitialized -Wno-restrict)
   endif ()
+  # What nvcc makes of a file for the host's compiler is not pedantic.
+  target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:${warnings}>"
+                         "$<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings;-Xcompiler=-Wall,-Wextra>")
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
   target_link_libraries(${target} PRIVATE mlot::mlot)
   if (TARGET mlot::simd)
     target_link_libraries(${target} PRIVATE mlot::simd)
+  endif ()
+  if (TARGET mlot::cuda)
+    target_link_libraries(${target} PRIVATE mlot::cuda)
   endif ()
 endfunction()
