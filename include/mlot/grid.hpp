@@ -4,5 +4,6 @@
 #include "mlot/loss/reference_code.hpp"
 #include "mlot/loss/sinkhorn_divergence.hpp"
 //
+#include "mlot/grid/column_probabilities.hpp"
 #include "mlot/grid/gather_columns.hpp"
 #include "mlot/grid/table_softmax.hpp"
