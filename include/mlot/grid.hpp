@@ -5,5 +5,9 @@
 #include "mlot/loss/sinkhorn_divergence.hpp"
 //
 #include "mlot/grid/column_probabilities.hpp"
+#include "mlot/grid/debiased_transport.hpp"
 #include "mlot/grid/gather_columns.hpp"
+#include "mlot/grid/problem_copy.hpp"
+#include "mlot/grid/sequence_totals.hpp"
+#include "mlot/grid/table_product.hpp"
 #include "mlot/grid/table_softmax.hpp"
