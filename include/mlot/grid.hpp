@@ -4,6 +4,7 @@
 #include "mlot/loss/reference_code.hpp"
 #include "mlot/loss/sinkhorn_divergence.hpp"
 //
+#include "mlot/grid/aligned_terms.hpp"
 #include "mlot/grid/column_probabilities.hpp"
 #include "mlot/grid/debiased_transport.hpp"
 #include "mlot/grid/gather_columns.hpp"
