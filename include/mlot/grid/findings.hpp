@@ -18,6 +18,7 @@ enum class finding : std::uint64_t {
   warm_start,       ///< NaN or +inf
   domain,           ///< a forced domain that is not safe
   points,           ///< not finite
+  pairs,            ///< of tokens that a sequence does not have, or not sorted by student token
 };
 
 /// The first finding (by kind, row, column) of all kernels that were given this word: 64 bits in
@@ -57,6 +58,7 @@ inline status status_of_findings(std::uint64_t word) {
       {fault::data, "sinkhorn.warm_start", "finite or -inf"},
       {fault::value, "sinkhorn.domain", "safe: sinkhorn::safe_exponent()"},
       {fault::data, "barycentric_projection.points", "finite"},
+      {fault::data, "token_pairs", "tokens of the sequence, sorted by student token"},
   };
   auto const what = word >> (finding_word::row_bits + finding_word::column_bits);
   if (what >= sizeof places / sizeof *places) return {};
