@@ -6,3 +6,4 @@
 //
 #include "mlot/grid/gather_columns.hpp"
 #include "mlot/grid/table_softmax.hpp"
+#include "mlot/grid/vocabulary_mass.hpp"

@@ -5,7 +5,10 @@
 #if defined(__CUDACC__)
 #  define MLOT_HOST_DEVICE __host__ __device__
 #  define MLOT_DEVICE __device__
+/// Before a loop over an array that should live in registers, which have no index.
+#  define MLOT_UNROLL _Pragma("unroll")
 #else
 #  define MLOT_HOST_DEVICE
 #  define MLOT_DEVICE
+#  define MLOT_UNROLL
 #endif
