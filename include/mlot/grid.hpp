@@ -6,4 +6,5 @@
 //
 #include "mlot/grid/gather_columns.hpp"
 #include "mlot/grid/table_softmax.hpp"
+#include "mlot/grid/top_columns.hpp"
 #include "mlot/grid/vocabulary_mass.hpp"
