@@ -15,3 +15,5 @@
 #include "mlot/grid/sinkhorn_gradient.hpp"
 #include "mlot/grid/table_product.hpp"
 #include "mlot/grid/table_softmax.hpp"
+#include "mlot/grid/top_columns.hpp"
+#include "mlot/grid/vocabulary_mass.hpp"
