@@ -5,19 +5,12 @@
 #if defined(__CUDACC__)
 #  define MLOT_HOST_DEVICE __host__ __device__
 #  define MLOT_DEVICE __device__
-<<<<<<< HEAD
 /// Before a template of both sides that calls functions of one only, as its argument has them.
 #  define MLOT_EITHER_SIDE _Pragma("nv_exec_check_disable")
-#else
-#  define MLOT_HOST_DEVICE
-#  define MLOT_DEVICE
-#  define MLOT_EITHER_SIDE
-=======
-/// Before a loop over an array that should live in registers, which have no index.
 #  define MLOT_UNROLL _Pragma("unroll")
 #else
 #  define MLOT_HOST_DEVICE
 #  define MLOT_DEVICE
+#  define MLOT_EITHER_SIDE
 #  define MLOT_UNROLL
->>>>>>> vocab
 #endif
