@@ -7,6 +7,7 @@
 #  define MLOT_DEVICE __device__
 /// Before a template of both sides that calls functions of one only, as its argument has them.
 #  define MLOT_EITHER_SIDE _Pragma("nv_exec_check_disable")
+/// Before a loop over an array that should live in registers, which have no index.
 #  define MLOT_UNROLL _Pragma("unroll")
 #else
 #  define MLOT_HOST_DEVICE
