@@ -9,6 +9,7 @@
 #include "mlot/grid/column_probabilities.hpp"
 #include "mlot/grid/debiased_transport.hpp"
 #include "mlot/grid/gather_columns.hpp"
+#include "mlot/grid/pairwise_cost.hpp"
 #include "mlot/grid/problem_copy.hpp"
 #include "mlot/grid/sequence_totals.hpp"
 #include "mlot/grid/sinkhorn.hpp"
