@@ -5,17 +5,19 @@
 #include "mlot/core/macros.hpp"
 #include "mlot/core/status.hpp"
 namespace mlot {
-/// What kernels may find in data that the host cannot look at.
+/// What kernels may find in data that the host cannot look at. What others may follow from comes
+/// first.
 enum class finding : std::uint64_t {
   logit,            ///< NaN or +inf in a token's row
   row,              ///< a token's row that the logits do not have
   column_id,        ///< an id past the vocabulary
   label,            ///< a label past the vocabulary
   temperature,      ///< not finite, not above 0, or without a finite reciprocal
-  cost,             ///< NaN, -inf, or a token with mass all of whose pairs are forbidden
   row_marginal,     ///< negative or not finite
   column_marginal,  ///< negative or not finite
   warm_start,       ///< NaN or +inf
+  cost,             ///< NaN or -inf
+  no_pair,          ///< a token with mass all of whose pairs are forbidden
   domain,           ///< a forced domain that is not safe
   points,           ///< not finite
   pairs,            ///< of tokens that a sequence does not have, or not sorted by student token
@@ -51,11 +53,11 @@ inline status status_of_findings(std::uint64_t word) {
       {fault::data, "ids", "a vocabulary id, or -1"},
       {fault::data, "labels", "a vocabulary id, or ignore_index"},
       {fault::value, "temperature", "finite and above 0, with a finite reciprocal"},
-      {fault::data, "sinkhorn.cost",
-       "a number, or +inf for a forbidden pair; finite at one pair of each token with mass"},
       {fault::data, "sinkhorn.row_marginal", "finite and at least 0"},
       {fault::data, "sinkhorn.column_marginal", "finite and at least 0"},
       {fault::data, "sinkhorn.warm_start", "finite or -inf"},
+      {fault::data, "sinkhorn.cost", "a number, or +inf for a forbidden pair"},
+      {fault::data, "sinkhorn.cost", "finite at one pair of each token with mass"},
       {fault::value, "sinkhorn.domain", "safe: sinkhorn::safe_exponent()"},
       {fault::data, "barycentric_projection.points", "finite"},
       {fault::data, "token_pairs", "tokens of the sequence, sorted by student token"},

@@ -27,7 +27,7 @@ struct measure_row {
     if (!own.is_marginal(given))
       report(block, own.all.findings, finding::row_marginal, own.row_first + i);
     if (own.given_a(i) > T(0) && mass && !allowed)
-      report(block, own.all.findings, finding::cost, own.row_first + i);
+      report(block, own.all.findings, finding::no_pair, own.row_first + i);
     own.all.row_value(own.row_first + i) = largest;
     own.all.row_forbids(own.row_first + i) = forbids;
   }
@@ -144,7 +144,7 @@ struct decide_problem {
         allowed |= takes_part && own.cost(i, j) < infinity<T>;
       }
       if (own.b_of(j) > T(0) && mass && !allowed)
-        report(block, own.all.findings, finding::cost, own.row_first, j);
+        report(block, own.all.findings, finding::no_pair, own.row_first, j);
     }
   }
 };
