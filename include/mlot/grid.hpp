@@ -5,6 +5,7 @@
 #include "mlot/loss/sinkhorn_divergence.hpp"
 //
 #include "mlot/grid/gather_columns.hpp"
+#include "mlot/grid/logit_gradient.hpp"
 #include "mlot/grid/table_softmax.hpp"
 #include "mlot/grid/top_columns.hpp"
 #include "mlot/grid/vocabulary_mass.hpp"
