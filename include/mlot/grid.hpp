@@ -4,6 +4,8 @@
 #include "mlot/loss/reference_code.hpp"
 #include "mlot/loss/sinkhorn_divergence.hpp"
 //
+#include "mlot/grid/cross_entropy.hpp"
+#include "mlot/grid/deviation_temperature.hpp"
 #include "mlot/grid/gather_columns.hpp"
 #include "mlot/grid/logit_gradient.hpp"
 #include "mlot/grid/table_softmax.hpp"

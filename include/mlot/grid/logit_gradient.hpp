@@ -248,24 +248,25 @@ struct logit_gradient_kernel {
     template <class Block>
     MLOT_DEVICE row(Block& block, logit_gradient_kernel const& kernel, index_t r)
         : all(kernel), i(index_t(kernel.index.token(r))) {
-      auto const& p = all.p;
-      b = segment_of(p.tokens.offset, i);
-      top = p.maximum(i);
+      auto const& given = all.p;
+      b = segment_of(given.tokens.offset, i);
+      top = given.maximum(i);
       MLOT_UNROLL
       for (int c = 0; c < 2; ++c) {
-        bool const used = c < p.column_gradients;
-        temperature[c] = used ? p.columns[c].temperature(i) : T(1);
+        bool const used = c < given.column_gradients;
+        temperature[c] = used ? given.columns[c].temperature(i) : T(1);
         usable[c] = used && is_temperature(temperature[c]);
         if (used && !usable[c]) report(block, all.findings, finding::temperature, i);
       }
-      labelled = p.labels.counts(r);
-      label = labelled ? p.labels.label(r) : -1;
-      if (labelled && (label < 0 || label >= p.logits.cols)) {
+      labelled = given.labels.counts(r);
+      label = labelled ? given.labels.label(r) : -1;
+      if (labelled && (label < 0 || label >= given.logits.cols)) {
         report(block, all.findings, finding::label, r);
         labelled = false;
         label = -1;
       }
-      adds_label = labelled && top > -infinity<T> && load_as<T>(p.logits(r, label)) > -infinity<T>;
+      adds_label =
+          labelled && top > -infinity<T> && load_as<T>(given.logits(r, label)) > -infinity<T>;
     }
     /// This thread's share of all entries.
     template <class Block>
