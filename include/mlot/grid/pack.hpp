@@ -82,8 +82,8 @@ struct packs_of_row {
   index_t first;
   MLOT_DEVICE index_t column(int j) const { return first + j / Width * stride + j % Width; }
   template <class T, class S, class Memory>
-  MLOT_DEVICE void load(vector_view<S const, Memory> const& row, T (&z)[count]) const {
-    pack<S, Width> x[Packs];
+  MLOT_DEVICE void load(vector_view<S, Memory> const& row, T (&z)[count]) const {
+    pack<std::remove_const_t<S>, Width> x[Packs];
     MLOT_UNROLL
     for (int n = 0; n < Packs; ++n) x[n] = x[n].load(row.data + first + n * stride);
     MLOT_UNROLL
@@ -106,7 +106,7 @@ struct column_of_row {
   index_t first;
   MLOT_DEVICE index_t column(int) const { return first; }
   template <class T, class S, class Memory>
-  MLOT_DEVICE void load(vector_view<S const, Memory> const& row, T (&z)[1]) const {
+  MLOT_DEVICE void load(vector_view<S, Memory> const& row, T (&z)[1]) const {
     z[0] = load_as<T>(row(first));
   }
   template <class T, class G, class Memory>

@@ -25,6 +25,7 @@ class long_sum {
 template <int Count, class T>
 MLOT_DEVICE T sum_of(T const (&x)[Count]) {
   T part[4] = {};
+  MLOT_UNROLL
   for (int j = 0; j < Count; ++j) part[j % 4] += x[j];
   return (part[0] + part[1]) + (part[2] + part[3]);
 }
