@@ -1,0 +1,34 @@
+#pragma once
+#include "grid/emulated.hpp"
+/// Launches that must not change a bit: other orders of blocks and threads, other grids, and a
+/// transport problem as one block's or as many launches'.
+namespace kit {
+using namespace mlot;
+struct one_block_a_problem : on::emulated<> {
+  static constexpr on::grid_tuning tuning = [] {
+    auto t = on::emulated<>::tuning;
+    t.one_block_entries = 1 << 20;
+    t.most_blocks = 3;
+    return t;
+  }();
+};
+struct launches_only : on::emulated<> {
+  static constexpr on::grid_tuning tuning = [] {
+    auto t = on::emulated<>::tuning;
+    t.one_block_entries = 0;
+    t.most_blocks = 100;
+    return t;
+  }();
+};
+
+template <class Device>
+struct in_falling_order : Device {
+  template <class Kernel>
+  status launch(index_t blocks, Kernel const& kernel) const {
+    on::emulation::current_order() = on::emulation::order::falling;
+    status const s = Device::launch(blocks, kernel);
+    on::emulation::current_order() = on::emulation::order::rising;
+    return s;
+  }
+};
+}  // namespace kit
