@@ -1,6 +1,14 @@
 #pragma once
-#include "grid/emulated.hpp"
 #include "mlot/grid.hpp"
+#if defined(__CUDACC__)
+#  include "grid/card.cuh"
+#else
+#  include "grid/emulated.hpp"
+#endif
 namespace mlot::on {
+#if defined(__CUDACC__)
+using grid_under_test = card;
+#else
 using grid_under_test = emulated<host_memory>;
+#endif
 }  // namespace mlot::on

@@ -12,8 +12,8 @@ void check(kit::gradient_batch<T, S, G>& all) {
   auto const expected = all.expected(), magnitude = all.magnitudes();
   oracle::number error = 0, norm = 0;
   kit::largest_error entry;
-  double const eps = std::is_same_v<G, half> ? 0x1p-10 : 0x1p-7;
-  double const least = std::is_same_v<G, half> ? 0x1p-14 : 0x1p-126;  // smallest normal
+  double const eps = std::is_same_v<G, mlot::half> ? 0x1p-10 : 0x1p-7;
+  double const least = std::is_same_v<G, mlot::half> ? 0x1p-14 : 0x1p-126;  // smallest normal
   for (index_t r = 0; r < all.gradient.rows(); ++r)
     for (index_t v = 0; v < all.gradient.cols(); ++v) {
       oracle::number const should = expected[std::size_t(r)][std::size_t(v)];

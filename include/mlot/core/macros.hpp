@@ -5,13 +5,14 @@
 #if defined(__CUDACC__)
 #  define MLOT_HOST_DEVICE __host__ __device__
 #  define MLOT_DEVICE __device__
-/// Before a template of both sides that calls functions of one only, as its argument has them.
-#  define MLOT_EITHER_SIDE _Pragma("nv_exec_check_disable")
-/// Before a loop over an array that should live in registers, which have no index.
+// Before a template for host and device that calls a function given to it: nvcc would warn of one
+// that is for one side only, even when that side calls.
+#  define MLOT_CALLS_EITHER _Pragma("nv_exec_check_disable")
+// Before a loop over an array that should live in registers, which have no index.
 #  define MLOT_UNROLL _Pragma("unroll")
 #else
 #  define MLOT_HOST_DEVICE
 #  define MLOT_DEVICE
-#  define MLOT_EITHER_SIDE
+#  define MLOT_CALLS_EITHER
 #  define MLOT_UNROLL
 #endif

@@ -20,6 +20,7 @@ struct token_pairs {
     return teacher_count < student_count ? teacher_count : student_count;
   }
   /// Calls visit(teacher_token, student_token), positions within sequence b, in order.
+  MLOT_CALLS_EITHER
   template <class Visit>
   MLOT_HOST_DEVICE constexpr void for_each(index_t b, index_t teacher_count, index_t student_count,
                                            Visit visit) const {

@@ -5,7 +5,7 @@ namespace mlot::on {
 /// The numbers in which a finished problem's scalings are kept.
 struct known_problem_phases {
   decide_problem decide;
-  MLOT_EITHER_SIDE template <class Run>
+  MLOT_CALLS_EITHER template <class Run>
   MLOT_HOST_DEVICE void operator()(Run& run) const {
     run.rows(measure_row());
     run.problems(decide);

@@ -341,7 +341,7 @@ struct sinkhorn_phases {
   bool keeps_kernel, may_stop, sums_columns;
   decide_problem decide;
 
-  MLOT_EITHER_SIDE template <class Run>
+  MLOT_CALLS_EITHER template <class Run>
   MLOT_HOST_DEVICE void operator()(Run& run) const {
     run.rows(measure_row());
     run.problems(decide);

@@ -149,7 +149,7 @@ struct adjoint_phases {
   decide_problem decide;
   End end;
 
-  MLOT_EITHER_SIDE template <class Run>
+  MLOT_CALLS_EITHER template <class Run>
   MLOT_HOST_DEVICE void operator()(Run& run) const {
     run.rows(measure_row());
     run.problems(decide);
@@ -165,13 +165,13 @@ struct adjoint_phases {
   }
 };
 struct end_with_cost_derivatives {
-  MLOT_EITHER_SIDE template <class Run>
+  MLOT_CALLS_EITHER template <class Run>
   MLOT_HOST_DEVICE void operator()(Run& run) const {
     run.rows(write_cost_derivatives());
   }
 };
 struct end_with_adjoints {
-  MLOT_EITHER_SIDE template <class Run>
+  MLOT_CALLS_EITHER template <class Run>
   MLOT_HOST_DEVICE void operator()(Run&) const {}
 };
 

@@ -1,0 +1,38 @@
+# Tests on a card, label gpu. Without one they are skipped.
+function(mlot_card_test name)
+  set(name "${MLOT_TEST_PREFIX}card/${name}")
+  add_test(NAME ${name} COMMAND ${ARGN})
+  set_tests_properties(${name} PROPERTIES LABELS gpu SKIP_RETURN_CODE 77 TIMEOUT ${MLOT_TEST_TIMEOUT})
+endfunction()
+
+# The tests of the emulated grid, compiled as CUDA: one ctest a file, as each start of a program costs a second.
+if (NOT Catch2_FOUND OR NOT TARGET Eigen3::Eigen)
+  message(STATUS "The tests of primitives are left out: they need Catch2 and Eigen")
+else ()
+  include(../grid/files.cmake)
+  list(FILTER grid_test_files INCLUDE REGEX "${MLOT_TEST_FILES}")
+  list(TRANSFORM grid_test_files PREPEND ../ OUTPUT_VARIABLE sources)
+  set_source_files_properties(${sources} PROPERTIES LANGUAGE CUDA)
+  add_executable(card_tests card_main.cpp card_heap.cpp ${sources})
+  mlot_own_target(card_tests)
+  target_link_libraries(card_tests PRIVATE mlot_test_kit Threads::Threads)
+  target_compile_definitions(card_tests PRIVATE MLOT_TEST_GRID=1 EIGEN_NO_CUDA=1)
+  # Some tests have number types of their own, which only a host computes with.
+  target_compile_options(card_tests PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-diag-suppress=20011,20013,20014>")
+  foreach (source IN LISTS grid_test_files)
+    get_filename_component(name ${source} NAME_WE)
+    if (name MATCHES "_test$")
+      mlot_card_test(${source} card_tests ${fail_on_no_tests} --filenames-as-tags "[#${name}]~[.]")
+    endif ()
+  endforeach ()
+endif ()
+
+# What needs a card's own memory, and neither Catch2 nor Eigen.
+if (MLOT_CUDA_COMPLETE)
+  add_executable(card_only_test card_only_test.cu)
+  mlot_own_target(card_only_test)
+  target_include_directories(card_only_test PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  foreach (check IN ITEMS agreement same_bits graph findings large)
+    mlot_card_test(only/${check} card_only_test ${check})
+  endforeach ()
+endif ()
