@@ -119,7 +119,9 @@ TEMPLATE_LIST_TEST_CASE("every run of the authors' code is met, each part alone"
   // float promises the terms and the gradient of the whole; the two weak parts are 1e-3 to 1e-7 of
   // it, differences of nearly equal numbers, so their gradients are held to account in double.
   constexpr bool exact = sizeof(T) == 8;
-  constexpr double tolerance = exact ? 1e-9 : 1e-5;
+  // Kernels sum in float, host devices wider.
+  constexpr bool sums_in_float = kit::is_emulated<typename TestType::device>;
+  constexpr double tolerance = exact ? 1e-9 : sums_in_float ? 2e-5 : 1e-5;
   for (golden::npz const& c : cases) {
     authors_case<T> run(c);
     for (part const& of : {part{"grad_dist64", 1, 0.1, 0.1, c.number("distillation_weight")},

@@ -1,8 +1,8 @@
 #pragma once
 #include "mlot/grid/sinkhorn.hpp"
 #include "mlot/primitive/sinkhorn_gradient.hpp"
-/// Derivatives `unrolled` and `plan_constant`, by the formulas of the contract; sums of P stand for
-/// the marginals that they would be without rounding.
+/// Derivatives `unrolled`, `plan_constant` and `envelope`, by the formulas of the contract; sums of
+/// P stand for the marginals that they would be without rounding.
 namespace mlot::on {
 /// What the recursion through the iterations keeps beside the state.
 template <class T, class M, class Cost, class Derivative>
@@ -141,6 +141,46 @@ struct write_marginal_derivatives {
   }
 };
 
+/// Of derivative::envelope: f' and g', less what scaling a to sum(b) takes away.
+struct write_envelope_derivatives {
+  static constexpr bool decided = true;
+  template <class Block, class Problem>
+  MLOT_DEVICE void operator()(Block& block, Problem const& own) const {
+    using T = typename Problem::T;
+    using std::log;
+    index_t const r = own.done();
+    auto const relative = [&](T scaling, T marginal) {
+      T const potential = own.potential(scaling);
+      return potential > -infinity<T> ? potential - own.epsilon * log(marginal) : -infinity<T>;
+    };
+    auto const row = [&](index_t i) { return relative(own.u(r, i), own.a(i)); };
+    auto const column = [&](index_t j) { return relative(own.v(r, j), own.b_of(j)); };
+    T sum(0), total(0), mass(0);
+    for (index_t i = block.thread(); i < own.rows; i += Block::threads)
+      if (T const f = row(i); f > -infinity<T>) {
+        sum += own.a(i) * f;
+        total += own.a(i);
+      }
+    for (index_t j = block.thread(); j < own.columns; j += Block::threads) mass += own.b_of(j);
+    sum = block.all(sum, plus());
+    total = block.all(total, plus());
+    mass = block.all(mass, plus());
+    T const mean = adjoint_share(sum, total), constant = T(2) * own.epsilon * (T(1) - mass);
+    auto const &of_rows = own.all.row_marginal_gradient,
+               &of_columns = own.all.column_marginal_gradient;
+    if (!of_rows.empty())
+      for (index_t i = block.thread(); i < own.rows; i += Block::threads) {
+        T const f = row(i);
+        of_rows(own.row_first + i) = f > -infinity<T> ? own.balance * (f - mean) : T(0);
+      }
+    if (!of_columns.empty())
+      for (index_t j = block.thread(); j < own.columns; j += Block::threads) {
+        T const g = column(j);
+        of_columns(own.column_first + j) = g > -infinity<T> ? g - constant + mean : T(0);
+      }
+  }
+};
+
 /// Up to the adjoints; what is done with them is `End`'s.
 template <class End>
 struct adjoint_phases {
@@ -154,12 +194,15 @@ struct adjoint_phases {
     run.rows(measure_row());
     run.problems(decide);
     if (keeps_kernel) run.rows(fill_kernel_row());
-    if constexpr (std::remove_cvref_t<decltype(run.all)>::recurs) {
+    using state = std::remove_cvref_t<decltype(run.all)>;
+    if constexpr (state::recurs) {
       for (index_t r = iterations; r >= 1; --r) {
         run.columns(column_adjoint{r});
         run.rows(row_adjoint{r});
       }
       if (of_marginals) run.problems(write_marginal_derivatives());
+    } else if constexpr (std::same_as<typename state::derivative, derivative::envelope>) {
+      if (of_marginals) run.problems(write_envelope_derivatives());
     }
     end(run);
   }
@@ -186,10 +229,10 @@ adjoint_phases<End> adjoint_phases_of(Gradient const& p, bool keeps_kernel, End 
 
 /// Which derivatives kernels know.
 template <class Derivative>
-concept recursion_or_plan = std::same_as<Derivative, derivative::unrolled> ||
+concept direct_derivative = std::same_as<Derivative, derivative::unrolled> ||
     std::same_as<Derivative, derivative::plan_constant>;
 
-template <grid Device, std::floating_point T, recursion_or_plan Derivative>
+template <grid Device, std::floating_point T, direct_derivative Derivative>
 std::size_t scratch_size(Device,
                          sinkhorn_gradient<T, typename Device::memory, Derivative> const& p) {
   using memory = typename Device::memory;
@@ -198,7 +241,7 @@ std::size_t scratch_size(Device,
   return space.bytes();
 }
 
-template <grid Device, std::floating_point T, recursion_or_plan Derivative>
+template <grid Device, std::floating_point T, direct_derivative Derivative>
 status run(Device device, sinkhorn_gradient<T, typename Device::memory, Derivative> const& p,
            workspace<typename Device::memory> scratch) {
   using memory = typename Device::memory;
@@ -247,7 +290,7 @@ struct table_gradient_kernel {
   }
 };
 
-template <grid Device, std::floating_point T, class Ground, recursion_or_plan Derivative,
+template <grid Device, std::floating_point T, class Ground, direct_derivative Derivative,
           storage Table>
 std::size_t scratch_size(
     Device,
@@ -258,7 +301,7 @@ std::size_t scratch_size(
   return space.bytes();
 }
 
-template <grid Device, std::floating_point T, class Ground, recursion_or_plan Derivative,
+template <grid Device, std::floating_point T, class Ground, direct_derivative Derivative,
           storage Table>
 status run(Device device,
            sinkhorn_table_gradient<T, typename Device::memory, Ground, Derivative, Table> const& p,
