@@ -227,10 +227,9 @@ adjoint_phases<End> adjoint_phases_of(Gradient const& p, bool keeps_kernel, End 
           end};
 }
 
-/// Which derivatives kernels know.
+/// Derivatives that need no system solved.
 template <class Derivative>
-concept direct_derivative = std::same_as<Derivative, derivative::unrolled> ||
-    std::same_as<Derivative, derivative::plan_constant>;
+concept direct_derivative = !Derivative::solves;
 
 template <grid Device, std::floating_point T, direct_derivative Derivative>
 std::size_t scratch_size(Device,
