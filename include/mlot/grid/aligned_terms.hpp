@@ -6,7 +6,8 @@
 #include "mlot/primitive/aligned_terms.hpp"
 namespace mlot::on {
 /// The pairs of all sequences, numbered: by position one a student token, given ones as they lie.
-/// Nobody has looked at given pairs before: wrong ones count for nothing.
+/// Nobody has looked at given pairs before: wrong ones count for nothing (and where they are out of
+/// order, a student token may not find all of its right ones).
 template <class T, class Memory>
 struct aligned_pairs {
   struct pair {  ///< rows of the tables; -1: there is none
@@ -41,17 +42,15 @@ struct aligned_pairs {
     if (t < 0 || t >= teacher_count(b) || s < 0 || s >= student_count(b) || !sorted) return {};
     return {p.teacher_offset(b) + t, p.student_offset(b) + s};
   }
-  /// Calls visit(teacher row) for the pairs of student row j of sequence b, in order.
-  template <class Visit>
-  MLOT_DEVICE void for_each_of(index_t b, index_t j, Visit visit) const {
-    index_t n = j, end = j + 1;
-    if (given()) {
-      index_t const s = j - p.student_offset(b);
-      n = first_at_least(s, p.pairs.offset(b), p.pairs.offset(b + 1));
-      end = first_at_least(s + 1, n, p.pairs.offset(b + 1));
-    }
-    for (; n < end; ++n)
-      if (pair const own = at(b, n); own.teacher >= 0) visit(own.teacher);
+  /// first .. past - 1: among them all right ones of student row j of sequence b.
+  struct range {
+    index_t first, past;
+  };
+  MLOT_DEVICE range of(index_t b, index_t j) const {
+    if (!given()) return {j, j + 1};
+    index_t const s = j - p.student_offset(b);
+    index_t const first = first_at_least(s, p.pairs.offset(b), p.pairs.offset(b + 1));
+    return {first, first_at_least(s + 1, first, p.pairs.offset(b + 1))};
   }
 
  private:
@@ -130,7 +129,7 @@ struct aligned_terms_kernel {
   }
 };
 
-/// One thread an entry.
+/// One warp a student token.
 template <grid Device, class T>
 struct aligned_terms_gradient_kernel {
   using memory = typename Device::memory;
@@ -143,26 +142,31 @@ struct aligned_terms_gradient_kernel {
   template <class Block>
   MLOT_DEVICE void operator()(Block& block, shared&) const {
     auto const& of = pairs.p;
-    index_t const width = of.student.cols;
     for_items(block, pairs.given() ? pairs.count() : 0, [&](index_t n) {
       if (pairs.at(segment_of(pairs.offset(), n), n).teacher < 0)
         report(block, findings, finding::pairs, n);
     });
-    for_items(block, of.student.rows * width, [&](index_t n) {
-      index_t const j = n / width, l = n % width, b = segment_of(of.student_offset, j);
-      T const s = of.student(j, l), divisor = pairs.divisor(b);
-      T const difference_weight = p.difference_weight(b) / divisor;
-      T const logarithm_weight = p.logarithm_weight(b) / divisor;
-      bool const counts = of.student_log(j, l) > -infinity<T>;
-      T table(0), log(0);
-      pairs.for_each_of(b, j, [&](index_t i) {
-        T const t = of.teacher(i, l);
-        table += difference_weight * sign(s - t);
-        if (counts) log -= logarithm_weight * t;
-      });
-      p.table_gradient(j, l) = table;
-      p.log_gradient(j, l) = log;
-    });
+    for (index_t j = block.index() * Block::warps + block.warp(); j < of.student.rows;
+         j += block.blocks() * Block::warps) {
+      index_t const b = segment_of(of.student_offset, j);
+      T const difference_weight = p.difference_weight(b) / pairs.divisor(b);
+      T const logarithm_weight = p.logarithm_weight(b) / pairs.divisor(b);
+      auto const [first, past] = pairs.of(b, j);
+      for (index_t l = block.lane(); l < of.student.cols; l += 32) {
+        T const s = of.student(j, l);
+        bool const counts = of.student_log(j, l) > -infinity<T>;
+        T table(0), log(0);
+        for (index_t n = first; n < past; ++n) {
+          auto const own = pairs.at(b, n);
+          if (own.student != j) continue;
+          T const t = of.teacher(own.teacher, l);
+          table += difference_weight * sign(s - t);
+          if (counts) log -= logarithm_weight * t;
+        }
+        p.table_gradient(j, l) = table;
+        p.log_gradient(j, l) = log;
+      }
+    }
   }
 };
 
@@ -194,7 +198,7 @@ status run(Device device, aligned_terms_gradient<T, typename Device::memory> con
   launches<Device> launch(device);
   using kernel = aligned_terms_gradient_kernel<Device, T>;
   if (p.of.sequences() > 0)
-    launch(item_blocks<Device>(p.of.student.rows * p.of.student.cols, kernel::threads),
+    launch(item_blocks<Device>(p.of.student.rows * 32, kernel::threads),
            kernel{{p.of}, p, device.findings});
   return launch.answer();
 }
