@@ -67,11 +67,18 @@ auto differentiate(sinkhorn_problem<T, Cost> const& problem, sinkhorn_adjoints<T
       beta(j) += both;
     }
   for (index_t r = iterations; r >= 1; --r) {
-    for (index_t j = 0; j < columns; ++j) x(r, j) = share(beta(j), problem.b_of(j));
+    for (index_t j = 0; j < columns; ++j) {
+      wide_t<T> mass(0);
+      for (index_t i = 0; i < rows; ++i) mass += after(r, i, j);
+      x(r, j) = share(beta(j), T(mass));
+    }
     for (index_t i = 0; i < rows; ++i) {
-      wide_t<T> sum(alpha(i));
-      for (index_t j = 0; j < columns; ++j) sum -= T(after(r, i, j) * x(r, j));
-      y(r, i) = share(T(sum), problem.a(i));
+      wide_t<T> sum(alpha(i)), mass(0);
+      for (index_t j = 0; j < columns; ++j) {
+        sum -= T(after(r, i, j) * x(r, j));
+        mass += between(r, i, j);
+      }
+      y(r, i) = share(T(sum), T(mass));
       alpha(i) = T(0);
     }
     for (index_t j = 0; j < columns; ++j) {

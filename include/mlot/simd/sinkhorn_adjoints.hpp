@@ -5,8 +5,9 @@ namespace mlot::on {
 /// x^r and y^r of all problems, from N down to 1, and the first adjoint of log u.
 template <class T>
 struct adjoint_scratch {
-  matrix_view<T, host_memory> x, y;   ///< (N, column tokens), (N, row tokens)
-  vector_view<T, host_memory> alpha;  ///< (row tokens)
+  matrix_view<T, host_memory> x, y;           ///< (N, column tokens), (N, row tokens)
+  vector_view<T, host_memory> alpha;          ///< (row tokens)
+  matrix_view<T, host_memory> column_mass{};  ///< of every block, in the log domain
   template <class Cost>
   adjoint_scratch(sinkhorn<T, host_memory, Cost> const& p, arena<host_memory>& space)
       : x(space.matrix<T>(p.iterations, p.batch.columns)),
@@ -50,6 +51,8 @@ struct scaling_adjoints : adjoints<Batch, Cost> {
   void begin_row(index_t k, index_t i) const {
     if constexpr (!computed) write_kernel_row(source, k, i, &gradient(i, 0), gibbs_entry);
   }
+  void clear_mass(index_t) const {}
+  void add_mass(index_t, index_t, auto, Batch const&) const {}
   Batch kernel(cost_rows<Batch> const& costs, index_t i, index_t j, auto which) const {
     if constexpr (computed)
       return costs.kernel(i, j, which);
@@ -119,6 +122,8 @@ struct scaling_adjoints : adjoints<Batch, Cost> {
 };
 
 /// In the log domain x^r and y^r themselves are kept, and every P(q, r) is made from its exponents.
+/// What is divided by is the mass of P as it is made, not the marginal that it rounds to: then the
+/// weights of a line add up to 1, and adjoints as large as C leave no more than their differences.
 template <class Batch, class Cost>
 struct logarithmic_adjoints : adjoints<Batch, Cost> {
   using base = adjoints<Batch, Cost>;
@@ -131,6 +136,13 @@ struct logarithmic_adjoints : adjoints<Batch, Cost> {
   T own_x(index_t r, index_t j) const { return x(r)[j]; }
   T own_y(index_t r, index_t i) const { return y(r, i); }
   void begin_row(index_t, index_t) const {}
+  /// Block k's part of the columns' mass in P(r, r), from which x^r is made.
+  T* column_mass(index_t k) const { return &base::all.column_mass(blocks.first + k, 0); }
+  void clear_mass(index_t k) const { std::fill_n(column_mass(k), problem.columns, T(0)); }
+  void add_mass(index_t k, index_t j, auto which, Batch const& mass) const {
+    T* const to = column_mass(k) + j;
+    store_lanes(to, Batch(load_lanes<Batch>(to, which) + mass), which);
+  }
   /// P(q, r) at row i, with v the logarithms v^r.
   Batch plan(cost_rows<Batch> const& costs, index_t q, index_t i, index_t j, auto which,
              Batch const& log_v) const {
@@ -141,36 +153,47 @@ struct logarithmic_adjoints : adjoints<Batch, Cost> {
     return plan(costs, iterations, i, j, which, last);
   }
   Batch column_adjoint(index_t, index_t j, auto which, Batch const& beta) const {
-    return share_in_lanes(beta, column_marginal<Batch>(problem, j, which));
+    Batch mass = load_lanes<Batch>(column_mass(0) + j, which);
+    for (index_t k = 1; k < blocks.count; ++k) mass += load_lanes<Batch>(column_mass(k) + j, which);
+    return share_in_lanes(beta, mass);
   }
   Batch beta(index_t, index_t, auto, Batch const& sum) const { return -sum; }
-  void row_adjoint(cost_rows<Batch> const& costs, index_t r, index_t i) const {
-    Batch dot(T(0));
+  /// y^r(i), and row i of P(r, r-1) in the block's memory.
+  void row_adjoint(cost_rows<Batch> const& costs, index_t r, index_t k, index_t i) const {
+    T* const row = blocks.row(k);
+    Batch dot(T(0)), mass(T(0));
     for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
       Batch const after =
           plan(costs, r, i, j, which, load_lanes<Batch>(v(r) + j, which, -infinity<T>));
       dot = multiply_add(after, load_lanes<Batch>(x(r) + j, which), dot);
+      Batch const between =
+          plan(costs, r, i, j, which, load_lanes<Batch>(v(r - 1) + j, which, -infinity<T>));
+      mass += between;
+      store_lanes(row + j, between, which);
     });
     T const own = r == iterations ? alpha(i) : T(0);
-    y(r, i) = share_of(T(own - lane_sum(dot)), problem.a(i));
+    y(r, i) = share_of(T(own - lane_sum(dot)), lane_sum(mass));
   }
   void sweep_block(index_t r, index_t k) const {
-    T* const out = blocks.sums(k);
+    T *const out = blocks.sums(k), *const row = blocks.row(k);
+    clear_mass(k);
     for (index_t i = blocks.begin(k); i < blocks.end(k); ++i) {
       auto const costs = source.rows(k, i);
-      row_adjoint(costs, r, i);
+      row_adjoint(costs, r, k, i);
+      if (r == 1) continue;  // nothing comes before
       Batch const weight(y(r, i));
       for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
-        Batch const between =
-            plan(costs, r, i, j, which, load_lanes<Batch>(v(r - 1) + j, which, -infinity<T>));
+        Batch const between = load_lanes<Batch>(row + j, which);
         store_lanes(out + j,
                     Batch(multiply_add(between, weight, load_lanes<Batch>(out + j, which))), which);
+        Batch const earlier = load_lanes<Batch>(v(r - 1) + j, which, -infinity<T>);
+        add_mass(k, j, which, plan(costs, r - 1, i, j, which, earlier));
       });
     }
   }
   template <index_t Rows>
   void last_row_adjoints(index_t k, index_t begin) const {
-    for (index_t i = begin; i < begin + Rows; ++i) row_adjoint(source.rows(k, i), 1, i);
+    for (index_t i = begin; i < begin + Rows; ++i) row_adjoint(source.rows(k, i), 1, k, i);
   }
   template <index_t Rows>
   void entries(cost_rows<Batch> const& costs, index_t begin, index_t j, auto which,

@@ -27,6 +27,7 @@ void recur(Adjoints const& way_back, typename Adjoints::T* initial) {
   blocks.for_mine(0, [&](index_t k) {
     T* const out = blocks.sums(k);
     std::fill_n(out, problem.columns, T(0));
+    way_back.clear_mass(k);
     for (index_t i = blocks.begin(k); i < blocks.end(k); ++i) {
       way_back.begin_row(k, i);
       auto const costs = way_back.source.rows(k, i);
@@ -34,6 +35,7 @@ void recur(Adjoints const& way_back, typename Adjoints::T* initial) {
       for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
         Batch const last = load_lanes<Batch>(way_back.v(iterations) + j, which, way_back.no_mass);
         Batch const mass = way_back.mass(costs, i, j, which, last);
+        way_back.add_mass(k, j, which, mass);
         Batch const p = where_mass(mass, Batch(mass * costs.cost(i, j, which)));
         moved += p;
         store_lanes(out + j, Batch(load_lanes<Batch>(out + j, which) + p), which);
@@ -130,6 +132,8 @@ struct gradient_scratch {
   matrix_view<T, host_memory> sums{};  ///< of the tiles, where the cost is computed
   gradient_scratch(sinkhorn<T, host_memory, Cost> const& p, arena<host_memory>& space)
       : iterations(p, space), own(p, space) {
+    if constexpr (Derivative::whole_history)
+      own.column_mass = space.matrix<T>(iterations.blocks.sums.rows, p.batch.longest_row);
     if constexpr (cost_source<Batch, Cost>::computed) {
       auto const& panels = iterations.costs.tables.panels;
       sums = space.matrix<T>(panels.rows, panels.cols);
