@@ -25,7 +25,7 @@ TEMPLATE_LIST_TEST_CASE("no primitive allocates once it has run", "[allocation]"
   for (int const threads : thread_counts) {
     kit::thread_count const set(threads);
     kit::every_primitive<typename TestType::scalar, typename TestType::storage> all;
-    all.for_each([&](char const* name, auto const& primitive) {
+    auto const repeat = [&](char const* name, auto const& primitive) {
       std::size_t const size = mlot::workspace_size(Device{}, primitive);
       std::vector<std::byte> scratch(size);
       mlot::workspace<mlot::host_memory> const lent{scratch.data(), size};
@@ -36,6 +36,8 @@ TEMPLATE_LIST_TEST_CASE("no primitive allocates once it has run", "[allocation]"
       CAPTURE(name, threads);
       CHECK(ok);
       CHECK(counted == 0);
-    });
+    };
+    all.for_each(repeat);
+    all.for_each_composite(repeat);
   }
 }

@@ -7,10 +7,12 @@ template <class Device, class T, class S>
 std::vector<std::byte> results_with(int threads) {
   kit::thread_count const set(threads);
   kit::every_primitive<T, S> all;
-  all.for_each([](char const* name, auto const& primitive) {
+  auto const run = [](char const* name, auto const& primitive) {
     INFO(name);
     kit::succeeds<Device>(primitive);
-  });
+  };
+  all.for_each(run);
+  all.for_each_composite(run);
   return all.results();
 }
 

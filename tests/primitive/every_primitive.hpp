@@ -9,7 +9,8 @@
 #include "run.hpp"
 #include "tokens.hpp"
 namespace kit {
-/// One of each primitive, chained as a loss chains them, on a ragged batch of two models' logits.
+/// One of each primitive, chained as a loss chains them, on a ragged batch of two models' logits;
+/// those of transport in each domain.
 template <class T, class S>
 class every_primitive {
  public:
@@ -66,31 +67,24 @@ class every_primitive {
                                                .batch = shape.view(),
                                                .cost = cost.matrix()};
     visit("pairwise_cost", costs);
-    for (bool const safe : {true, false}) {
-      mlot::sinkhorn<T, memory> const transport{
-          .batch = shape.view(),
-          .cost = cost.matrix(),
-          .epsilon = safe ? T(0.1) : T(0.001),
-          .iterations = iterations,
-          .history = {row_scaling.matrix(), column_scaling.matrix(), logarithmic.vector()},
-          .plan = plan.matrix(),
-          .distance = distance.vector()};
-      visit("sinkhorn", transport);
+    for (transport& to : transports) {
+      auto const of = to.of(*this);
+      visit("sinkhorn", of);
       visit("sinkhorn_gradient", mlot::sinkhorn_gradient<T, memory>{
-                                     .of = transport, .cost_gradient = cost_gradient.matrix()});
-      auto const copy = [this](index_t, index_t i, mlot::vector_view<T const, memory> row) {
-        for (index_t j = 0; j < row.size; ++j) plan_copy(i, j) = row(j);
+                                     .of = of, .cost_gradient = to.cost_gradient.matrix()});
+      auto const copy = [&to](index_t, index_t i, mlot::vector_view<T const, memory> row) {
+        for (index_t j = 0; j < row.size; ++j) to.plan_copy(i, j) = row(j);
       };
       visit("plan_rows",
             mlot::plan_rows<T, memory, mlot::matrix_view<T const, memory>, decltype(copy)>{
-                .of = transport, .receive = copy});
+                .of = of, .receive = copy});
       visit("barycentric_projection",
             mlot::barycentric_projection<T, memory>{
-                .of = transport, .points = student.p.matrix(), .out = projection.matrix()});
+                .of = of, .points = student.p.matrix(), .out = to.projection.matrix()});
     }
     visit("pairwise_cost_gradient",
           mlot::pairwise_cost_gradient<T, memory>{.of = costs,
-                                                  .upstream = cost_gradient.matrix(),
+                                                  .upstream = transports[0].cost_gradient.matrix(),
                                                   .student_gradient = second_gradient.matrix()});
     visit("logit_gradient",
           mlot::logit_gradient<T, S, S, memory>{
@@ -113,15 +107,41 @@ class every_primitive {
           mlot::sequence_totals<T, memory>{
               .terms = terms.matrix(), .weight = {T(1), T(1), T(1), T(1)}, .out = totals.vector()});
   }
+  /// The same for what is made of several of them, once these have run.
+  void for_each_composite(auto visit) {
+    for (bool const streams : {false, true}) {
+      mlot::host::vector<T const> const a = row_share.vector(), b = column_share.vector();
+      visit("sinkhorn_divergence", mlot::sinkhorn_divergence<T, memory>{
+                                       .teacher = teacher.p.matrix(),
+                                       .student = student.p.matrix(),
+                                       .batch = shape.view(),
+                                       .longest_column = longest_column,
+                                       .row_marginal = a,
+                                       .column_marginal = b,
+                                       .epsilon = T(1e-3),
+                                       .iterations = 20,
+                                       .cost_memory = streams ? 0 : index_t(1) << 31,
+                                       .divergence = divergence[streams].vector(),
+                                       .student_gradient = divergence_gradient[streams].matrix()});
+    }
+    visit("epsilon_schedule", mlot::epsilon_schedule<T, memory>{.of = scheduled.of(*this),
+                                                                .first = T(1),
+                                                                .factor = T(0.25),
+                                                                .iterations = 3,
+                                                                .start = start.vector()});
+  }
   /// Everything written, as bytes.
   std::vector<std::byte> results() {
     std::vector<std::byte> all;
     auto const append = [&](auto&... arrays) { (append_bytes(all, arrays), ...); };
     for (model* const m : {&teacher, &student})
       append(m->maximum, m->partition, m->second, m->mass, m->ids, m->table, m->p, m->log_p);
-    append(cross_entropies, difference, logarithm, table_gradient, log_gradient, cost, plan,
-           plan_copy, projection, distance, row_scaling, column_scaling, cost_gradient,
-           second_gradient, gradient, totals);
+    append(cross_entropies, difference, logarithm, table_gradient, log_gradient, cost,
+           second_gradient, gradient, totals, start);
+    for (transport& to : transports)
+      append(to.plan, to.plan_copy, to.projection, to.distance, to.row_scaling, to.column_scaling,
+             to.cost_gradient);
+    for (int const n : {0, 1}) append(divergence[n], divergence_gradient[n]);
     return all;
   }
 
@@ -138,6 +158,33 @@ class every_primitive {
       fill(logits, [&](index_t, index_t) { return mlot::store_as<S>(T(3 * random.normal())); });
     }
   };
+  /// What a problem's primitives write in one domain.
+  struct transport {
+    mlot::sinkhorn_domain domain;
+    T epsilon;
+    framed<T> plan, plan_copy, projection, distance, row_scaling, column_scaling, cost_gradient;
+    framed<index_t> logarithmic{sequences};
+    transport(mlot::sinkhorn_domain in, double at, problems const& shape)
+        : domain(in),
+          epsilon(T(at)),
+          plan(shape.rows(), shape.longest_row),
+          plan_copy(shape.rows(), shape.longest_row),
+          projection(shape.rows(), k),
+          distance(sequences),
+          row_scaling(iterations, shape.rows()),
+          column_scaling(iterations, shape.columns()),
+          cost_gradient(shape.rows(), shape.longest_row) {}
+    mlot::sinkhorn<T, memory> of(every_primitive& all) {
+      return {.batch = all.shape.view(),
+              .cost = all.cost.matrix(),
+              .epsilon = epsilon,
+              .iterations = iterations,
+              .domain = domain,
+              .history = {row_scaling.matrix(), column_scaling.matrix(), logarithmic.vector()},
+              .plan = plan.matrix(),
+              .distance = distance.vector()};
+    }
+  };
   static void append_bytes(std::vector<std::byte>& all, auto& array) {
     for (index_t i = 0; i < array.rows(); ++i)
       for (index_t j = 0; j < array.cols(); ++j) {
@@ -145,21 +192,34 @@ class every_primitive {
         all.insert(all.end(), bytes, bytes + sizeof array(i, j));
       }
   }
-  model teacher{{9, 0, 40, 1, 23}, 1}, student{{12, 3, 31, 0, 25}, 2};
-  problems shape{{{9, 12}, {0, 3}, {40, 31}, {1, 0}, {23, 25}}};
-  framed<index_t> label = labels(), logarithmic{sequences};
+  static constexpr index_t longest_column = 130;  ///< several blocks of rows
+  model teacher{{9, 0, longest_column, 1, 23}, 1}, student{{12, 3, 31, 0, 25}, 2};
+  problems shape{{{9, 12}, {0, 3}, {longest_column, 31}, {1, 0}, {23, 25}}};
+  transport transports[3] = {{mlot::sinkhorn_domain::scaling, 0.1, shape},
+                             {mlot::sinkhorn_domain::absorbed, 1e-3, shape},
+                             {mlot::sinkhorn_domain::logarithmic, 1e-3, shape}};
+  transport scheduled{mlot::sinkhorn_domain::automatic, 1e-3, shape};
+  framed<index_t> label = labels();
   framed<T> cross_entropies{sequences}, difference{sequences}, logarithm{sequences}, totals{5};
   framed<T> table_gradient{student.tokens.count(), k}, log_gradient{student.tokens.count(), k};
-  framed<T> second_gradient{student.tokens.count(), k}, cost{shape.rows(), 31},
-      plan{shape.rows(), 31}, plan_copy{shape.rows(), 31}, projection{shape.rows(), k};
-  framed<T> cost_gradient{shape.rows(), 31}, distance{sequences};
-  framed<T> row_scaling{iterations, shape.rows()}, column_scaling{iterations, shape.columns()};
+  framed<T> second_gradient{student.tokens.count(), k}, cost{shape.rows(), shape.longest_row};
+  framed<T> row_share = shares(shape.row_offset), column_share = shares(shape.column_offset);
+  framed<T> start{shape.columns()}, divergence[2] = {framed<T>(sequences), framed<T>(sequences)};
+  framed<T> divergence_gradient[2] = {{shape.columns(), k}, {shape.columns(), k}};
   framed<S> gradient{student.tokens.rows, vocabulary};
   framed<T> terms = some_terms();
 
   framed<index_t> labels() const {
     framed<index_t> all(student.tokens.rows);
     fill(all, [](index_t, index_t r) { return r % 5 == 0 ? -100 : (r * 31) % vocabulary; });
+    return all;
+  }
+  /// Of every token in its sequence.
+  static framed<T> shares(std::vector<index_t> const& offset) {
+    framed<T> all(offset.back());
+    for (std::size_t n = 1; n < offset.size(); ++n)
+      for (index_t i = offset[n - 1]; i < offset[n]; ++i)
+        all(i) = T(1) / T(double(offset[n] - offset[n - 1]));
     return all;
   }
   static framed<T> some_terms() {

@@ -133,8 +133,8 @@ TEMPLATE_LIST_TEST_CASE("every form of sinkhorn meets the golden plans and gradi
     golden_transport const golden(c);
     transport_forms<typename TestType::device, T> forms(c, golden);
     double const steepness = forms.largest_cost() / c.number("lam");
-    // Float promises gradients up to 20: docs/numerics.md, "Sinkhorn".
-    bool const gradient = c.has("grad_sd") && (sizeof(T) == 8 || steepness <= 20);
+    // At epsilon = 0.005, C / epsilon = 220 and 400, float reaches 3.1e-5.
+    double const gradient_accuracy = sizeof(T) == 4 && steepness > 60 ? 4e-5 : accuracy;
     for (sinkhorn_domain const domain : kit::every_domain) {
       if (!kit::allowed_in<T>(domain, steepness)) continue;
       ++(domain == sinkhorn_domain::scaling ? in_scalings : in_logarithms);
@@ -147,9 +147,9 @@ TEMPLATE_LIST_TEST_CASE("every form of sinkhorn meets the golden plans and gradi
         CHECK(error_of(forms.all.problems.part(forms.all.plan.matrix(), 0), rows_from(c["plan"])) <=
               accuracy);
         CHECK(error_of({{forms.all.distance(0)}}, {{c.number("sd")}}) <= accuracy);
-        if (gradient)
+        if (c.has("grad_sd"))
           CHECK(error_of(golden.logit_gradient(forms.table_gradient), rows_from(c["grad_sd"])) <=
-                accuracy);
+                gradient_accuracy);
       }
     }
   }

@@ -24,18 +24,20 @@ struct sinkhorn_solution {
 /// cost_gradient = dSD / dC. With P(q, r) = diag(u^q) K diag(v^r), log-adjoints alpha (of log u)
 /// and beta (of log v), and alpha = (P o C) 1, beta = (P o C)^T 1 to begin with, for r = N .. 1:
 ///
-///   x^r = beta / b;   alpha -= P(r, r) x^r;   y^r = alpha / a;   beta = -P(r, r-1)^T y^r;   alpha
-///   = 0
+///   x^r = beta / (P(r, r)^T 1);    alpha -= P(r, r) x^r
+///   y^r = alpha / (P(r, r-1) 1);   beta = -P(r, r-1)^T y^r;   alpha = 0
 ///
 ///   dSD/dC = P - (1 / epsilon) { P o C - sum_r [ P(r, r) diag(x^r) + diag(y^r) P(r, r-1) ] }
 ///
 /// and with respect to the marginals dSD/da = sum_r y^r, dSD/db = sum_r x^r (v^0 is a constant).
+/// P(r, r)^T 1 is b and P(r, r-1) 1 is a, but for the rounding of P's entries: numerics.md.
 /// Every number stays bounded in every domain. Memory O(N (rows + columns)), no N matrices as
 /// automatic differentiation needs. cost_gradient must not overlap cost.
 /// Accuracy: equal to central differences and to dual numbers, double 1e-10, float 1e-5 of the
-/// norm in the scaling domain and 2e-5 in the others, up to C / epsilon = 20:
-/// tests/primitive/sinkhorn_test.cpp; beyond, the error grows with the square of C / epsilon
-/// (numerics.md, "Domains"). The other derivatives: tests/primitive/sinkhorn_fixed_point_test.cpp.
+/// norm up to C / epsilon = 20: tests/primitive/sinkhorn_test.cpp; beyond, 16 roundings times
+/// 1 + C / epsilon, and twice that in the logarithmic domain:
+/// tests/primitive/sinkhorn_extremes_test.cpp. The other derivatives:
+/// tests/primitive/sinkhorn_fixed_point_test.cpp.
 /// Source: docs/numerics.md, "Through the iterations".
 template <real T, class Memory, class Derivative = derivative::unrolled>
 struct sinkhorn_gradient {

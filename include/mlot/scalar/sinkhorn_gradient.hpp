@@ -6,14 +6,14 @@ namespace mlot::on {
 /// x^r and y^r of all problems, and the log-adjoints alpha and beta.
 template <real T>
 struct sinkhorn_adjoints {
-  matrix_view<T, host_memory> x, y;         ///< (N, column tokens), (N, row tokens)
-  vector_view<T, host_memory> alpha, beta;  ///< (row tokens), (column tokens)
+  matrix_view<T, host_memory> x, y;                 ///< (N, column tokens), (N, row tokens)
+  vector_view<wide_t<T>, host_memory> alpha, beta;  ///< (row tokens), (column tokens)
   template <class Cost>
   sinkhorn_adjoints(sinkhorn<T, host_memory, Cost> const& p, arena<host_memory>& space)
       : x(space.matrix<T>(p.iterations, p.batch.columns)),
         y(space.matrix<T>(p.iterations, p.batch.rows)),
-        alpha(space.vector<T>(p.batch.rows)),
-        beta(space.vector<T>(p.batch.columns)) {}
+        alpha(space.vector<wide_t<T>>(p.batch.rows)),
+        beta(space.vector<wide_t<T>>(p.batch.columns)) {}
 };
 
 /// Scratch of one kind of derivative; nothing where P alone answers.
@@ -46,10 +46,10 @@ auto differentiate(sinkhorn_problem<T, Cost> const& problem, sinkhorn_adjoints<T
   index_t const iterations = problem.done();
   auto const x = [&](index_t r, index_t j) -> T& { return all.x(r - 1, problem.column_first + j); };
   auto const y = [&](index_t r, index_t i) -> T& { return all.y(r - 1, problem.row_first + i); };
-  auto const alpha = [&](index_t i) -> T& { return all.alpha(problem.row_first + i); };
-  auto const beta = [&](index_t j) -> T& { return all.beta(problem.column_first + j); };
-  auto const share = [](T const& adjoint, T const& marginal) {
-    return marginal > T(0) ? T(adjoint / marginal) : T(0);
+  auto const alpha = [&](index_t i) -> wide_t<T>& { return all.alpha(problem.row_first + i); };
+  auto const beta = [&](index_t j) -> wide_t<T>& { return all.beta(problem.column_first + j); };
+  auto const share = [](wide_t<T> const& adjoint, wide_t<T> const& mass) {
+    return mass > wide_t<T>(0) ? T(adjoint / mass) : T(0);
   };
   auto const after = [&problem, kernel](index_t r, index_t i, index_t j) {  // P(r, r)
     return problem.entry(problem.u(r, i), kernel(i, j), problem.v(r, j));
@@ -58,8 +58,8 @@ auto differentiate(sinkhorn_problem<T, Cost> const& problem, sinkhorn_adjoints<T
     return problem.entry(problem.u(r, i), kernel(i, j), problem.v_before(r, j));
   };
 
-  for (index_t i = 0; i < rows; ++i) alpha(i) = T(0);
-  for (index_t j = 0; j < columns; ++j) beta(j) = T(0);
+  for (index_t i = 0; i < rows; ++i) alpha(i) = wide_t<T>(0);
+  for (index_t j = 0; j < columns; ++j) beta(j) = wide_t<T>(0);
   for (index_t i = 0; i < rows; ++i)
     for (index_t j = 0; j < columns; ++j) {
       T const both = moved_cost(after(iterations, i, j), T(problem.cost(i, j)));
@@ -67,17 +67,21 @@ auto differentiate(sinkhorn_problem<T, Cost> const& problem, sinkhorn_adjoints<T
       beta(j) += both;
     }
   for (index_t r = iterations; r >= 1; --r) {
-    for (index_t j = 0; j < columns; ++j) x(r, j) = share(beta(j), problem.b_of(j));
-    for (index_t i = 0; i < rows; ++i) {
-      wide_t<T> sum(alpha(i));
-      for (index_t j = 0; j < columns; ++j) sum -= T(after(r, i, j) * x(r, j));
-      y(r, i) = share(T(sum), problem.a(i));
-      alpha(i) = T(0);
-    }
     for (index_t j = 0; j < columns; ++j) {
-      wide_t<T> sum(0);
-      for (index_t i = 0; i < rows; ++i) sum -= T(between(r, i, j) * y(r, i));
-      beta(j) = T(sum);
+      wide_t<T> mass(0);
+      for (index_t i = 0; i < rows; ++i) mass += after(r, i, j);
+      x(r, j) = share(beta(j), mass);
+      beta(j) = wide_t<T>(0);
+    }
+    for (index_t i = 0; i < rows; ++i) {
+      wide_t<T> mass(0);
+      for (index_t j = 0; j < columns; ++j) {
+        alpha(i) -= T(after(r, i, j) * x(r, j));
+        mass += between(r, i, j);
+      }
+      y(r, i) = share(alpha(i), mass);
+      alpha(i) = wide_t<T>(0);
+      for (index_t j = 0; j < columns; ++j) beta(j) -= T(between(r, i, j) * y(r, i));
     }
   }
   return [=, &problem, &all](index_t i, index_t j) {

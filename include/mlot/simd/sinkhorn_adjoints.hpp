@@ -20,7 +20,8 @@ struct adjoints {
   cost_source<Batch, Cost> const& source;
   matrix_view<T, host_memory> gradient;  ///< in the scaling domain holds K until the last pass
   adjoint_scratch<T> const& all;
-  T const* initial;  ///< v^0
+  matrix_view<T, host_memory> masses;  ///< (blocks of the batch, longest_row), of columns
+  T const* initial;                    ///< v^0
   row_blocks<Batch> const& blocks = source.blocks;
   sinkhorn_problem<T, Cost> const& problem = source.problem;
   index_t iterations = problem.done();
@@ -32,7 +33,8 @@ struct adjoints {
 };
 
 /// In the scaling domain X^r = v^r o x^r and Y^r = u^r o y^r are kept, with which K alone is
-/// needed.
+/// needed. P is a product of numbers that the iterations worked with: its lines hold the marginals
+/// to a few roundings, and these stand for their masses.
 template <class Batch, class Cost>
 struct scaling_adjoints : adjoints<Batch, Cost> {
   using base = adjoints<Batch, Cost>;
@@ -40,7 +42,6 @@ struct scaling_adjoints : adjoints<Batch, Cost> {
   using base::x, base::y, base::v, base::alpha;
   using typename base::T;
 
-  static constexpr T no_mass = 0;  ///< as u or v
   static constexpr bool computed = cost_source<Batch, Cost>::computed;
 
   /// x^r(j) and y^r(i) without their scalings.
@@ -50,15 +51,18 @@ struct scaling_adjoints : adjoints<Batch, Cost> {
   void begin_row(index_t k, index_t i) const {
     if constexpr (!computed) write_kernel_row(source, k, i, &gradient(i, 0), gibbs_entry);
   }
+  void clear_mass(index_t) const {}
+  void add_mass(index_t, index_t, auto, Batch const&) const {}
   Batch kernel(cost_rows<Batch> const& costs, index_t i, index_t j, auto which) const {
     if constexpr (computed)
       return costs.kernel(i, j, which);
     else
       return load_lanes<Batch>(&gradient(i, j), which);
   }
-  Batch mass(cost_rows<Batch> const& costs, index_t i, index_t j, auto which,
-             Batch const& last) const {
-    return Batch(problem.u(iterations, i)) * kernel(costs, i, j, which) * last;
+  /// P(N, N).
+  Batch mass(cost_rows<Batch> const& costs, index_t i, index_t j, auto which) const {
+    return Batch(problem.u(iterations, i)) * kernel(costs, i, j, which) *
+           load_lanes<Batch>(v(iterations) + j, which);
   }
   Batch column_adjoint(index_t r, index_t j, auto which, Batch const& beta) const {
     return load_lanes<Batch>(v(r) + j, which) *
@@ -118,7 +122,9 @@ struct scaling_adjoints : adjoints<Batch, Cost> {
   }
 };
 
-/// In the log domain x^r and y^r themselves are kept, and every P(q, r) is made from its exponents.
+/// In the log domain x^r and y^r themselves are kept, and every P(q, r) is made from its exponents,
+/// whose rounding moves the entries by C / epsilon times as much. What is divided by are the masses
+/// that these entries have, not the marginals: docs/numerics.md, "Through the iterations".
 template <class Batch, class Cost>
 struct logarithmic_adjoints : adjoints<Batch, Cost> {
   using base = adjoints<Batch, Cost>;
@@ -126,65 +132,78 @@ struct logarithmic_adjoints : adjoints<Batch, Cost> {
   using base::x, base::y, base::v, base::alpha;
   using typename base::T;
 
-  static constexpr T no_mass = -infinity<T>;
-
   T own_x(index_t r, index_t j) const { return x(r)[j]; }
   T own_y(index_t r, index_t i) const { return y(r, i); }
   void begin_row(index_t, index_t) const {}
-  /// P(q, r) at row i, with v the logarithms v^r.
-  Batch plan(cost_rows<Batch> const& costs, index_t q, index_t i, index_t j, auto which,
-             Batch const& log_v) const {
+  /// Block k's part of the columns' masses in the P(r, r) that x^r is made of next.
+  T* column_mass(index_t k) const { return &base::masses(blocks.first + k, 0); }
+  void clear_mass(index_t k) const { std::fill_n(column_mass(k), problem.columns, T(0)); }
+  void add_mass(index_t k, index_t j, auto which, Batch const& mass) const {
+    T* const to = column_mass(k) + j;
+    store_lanes(to, Batch(load_lanes<Batch>(to, which) + mass), which);
+  }
+  /// P(q, r).
+  Batch plan(cost_rows<Batch> const& costs, index_t q, index_t r, index_t i, index_t j,
+             auto which) const {
+    Batch const log_v = load_lanes<Batch>(v(r) + j, which, -infinity<T>);
     return exponential(Batch(costs.exponent(i, j, which, Batch(problem.u(q, i))) + log_v));
   }
-  Batch mass(cost_rows<Batch> const& costs, index_t i, index_t j, auto which,
-             Batch const& last) const {
-    return plan(costs, iterations, i, j, which, last);
+  Batch mass(cost_rows<Batch> const& costs, index_t i, index_t j, auto which) const {
+    return plan(costs, iterations, iterations, i, j, which);
   }
   Batch column_adjoint(index_t, index_t j, auto which, Batch const& beta) const {
-    return share_in_lanes(beta, column_marginal<Batch>(problem, j, which));
+    Batch mass = load_lanes<Batch>(column_mass(0) + j, which);
+    for (index_t k = 1; k < blocks.count; ++k) mass += load_lanes<Batch>(column_mass(k) + j, which);
+    return share_in_lanes(beta, mass);
   }
   Batch beta(index_t, index_t, auto, Batch const& sum) const { return -sum; }
-  void row_adjoint(cost_rows<Batch> const& costs, index_t r, index_t i) const {
-    Batch dot(T(0));
+  /// y^r(i), and row i of P(r, r-1) into block k's row.
+  void row_adjoint(cost_rows<Batch> const& costs, index_t r, index_t k, index_t i) const {
+    T* const row = blocks.row(k);
+    Batch dot(T(0)), mass(T(0));
     for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
-      Batch const after =
-          plan(costs, r, i, j, which, load_lanes<Batch>(v(r) + j, which, -infinity<T>));
+      Batch const after = plan(costs, r, r, i, j, which);
+      Batch const between = plan(costs, r, r - 1, i, j, which);
       dot = multiply_add(after, load_lanes<Batch>(x(r) + j, which), dot);
+      mass += between;
+      store_lanes(row + j, between, which);
     });
     T const own = r == iterations ? alpha(i) : T(0);
-    y(r, i) = share_of(T(own - lane_sum(dot)), problem.a(i));
+    y(r, i) = share_of(T(own - lane_sum(dot)), lane_sum(mass));
+  }
+  /// Of row i, what x^(r-1) is made of: its part of P(r, r-1)^T y^r and of P(r-1, r-1)^T 1.
+  void add_row(cost_rows<Batch> const& costs, index_t r, index_t k, index_t i) const {
+    T *const out = blocks.sums(k), *const row = blocks.row(k);
+    Batch const weight(y(r, i));
+    for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
+      Batch const sum = load_lanes<Batch>(out + j, which);
+      store_lanes(out + j, Batch(multiply_add(load_lanes<Batch>(row + j, which), weight, sum)),
+                  which);
+      add_mass(k, j, which, plan(costs, r - 1, r - 1, i, j, which));
+    });
   }
   void sweep_block(index_t r, index_t k) const {
-    T* const out = blocks.sums(k);
+    clear_mass(k);
     for (index_t i = blocks.begin(k); i < blocks.end(k); ++i) {
       auto const costs = source.rows(k, i);
-      row_adjoint(costs, r, i);
-      Batch const weight(y(r, i));
-      for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
-        Batch const between =
-            plan(costs, r, i, j, which, load_lanes<Batch>(v(r - 1) + j, which, -infinity<T>));
-        store_lanes(out + j,
-                    Batch(multiply_add(between, weight, load_lanes<Batch>(out + j, which))), which);
-      });
+      row_adjoint(costs, r, k, i);
+      if (r > 1) add_row(costs, r, k, i);
     }
   }
   template <index_t Rows>
   void last_row_adjoints(index_t k, index_t begin) const {
-    for (index_t i = begin; i < begin + Rows; ++i) row_adjoint(source.rows(k, i), 1, i);
+    for (index_t i = begin; i < begin + Rows; ++i) row_adjoint(source.rows(k, i), 1, k, i);
   }
   template <index_t Rows>
   void entries(cost_rows<Batch> const& costs, index_t begin, index_t j, auto which,
                Batch (&out)[Rows]) const {
     for (index_t n = 0; n < Rows; ++n) {
       index_t const i = begin + n;
-      Batch const last = load_lanes<Batch>(v(iterations) + j, which, -infinity<T>);
-      Batch const moved = plan(costs, iterations, i, j, which, last);
+      Batch const moved = plan(costs, iterations, iterations, i, j, which);
       Batch adjoint = where_mass(moved, Batch(moved * costs.cost(i, j, which)));
       for (index_t r = 1; r <= iterations; ++r) {
-        Batch const after =
-            plan(costs, r, i, j, which, load_lanes<Batch>(v(r) + j, which, -infinity<T>));
-        Batch const between =
-            plan(costs, r, i, j, which, load_lanes<Batch>(v(r - 1) + j, which, -infinity<T>));
+        Batch const after = plan(costs, r, r, i, j, which);
+        Batch const between = plan(costs, r, r - 1, i, j, which);
         adjoint = multiply_add(Batch(-after), load_lanes<Batch>(x(r) + j, which), adjoint);
         adjoint = multiply_add(Batch(-between), Batch(y(r, i)), adjoint);
       }

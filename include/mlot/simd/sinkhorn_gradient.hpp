@@ -27,13 +27,14 @@ void recur(Adjoints const& way_back, typename Adjoints::T* initial) {
   blocks.for_mine(0, [&](index_t k) {
     T* const out = blocks.sums(k);
     std::fill_n(out, problem.columns, T(0));
+    way_back.clear_mass(k);
     for (index_t i = blocks.begin(k); i < blocks.end(k); ++i) {
       way_back.begin_row(k, i);
       auto const costs = way_back.source.rows(k, i);
       Batch moved(T(0));
       for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
-        Batch const last = load_lanes<Batch>(way_back.v(iterations) + j, which, way_back.no_mass);
-        Batch const mass = way_back.mass(costs, i, j, which, last);
+        Batch const mass = way_back.mass(costs, i, j, which);
+        way_back.add_mass(k, j, which, mass);
         Batch const p = where_mass(mass, Batch(mass * costs.cost(i, j, which)));
         moved += p;
         store_lanes(out + j, Batch(load_lanes<Batch>(out + j, which) + p), which);
@@ -127,9 +128,12 @@ struct gradient_scratch {
   std::conditional_t<Derivative::whole_history, adjoint_scratch<T>,
                      derivative_scratch<T, Derivative>>
       own;
-  matrix_view<T, host_memory> sums{};  ///< of the tiles, where the cost is computed
+  matrix_view<T, host_memory> masses{};  ///< of the blocks' columns, for the unrolled gradient
+  matrix_view<T, host_memory> sums{};    ///< of the tiles, where the cost is computed
   gradient_scratch(sinkhorn<T, host_memory, Cost> const& p, arena<host_memory>& space)
       : iterations(p, space), own(p, space) {
+    if constexpr (Derivative::whole_history)
+      masses = space.matrix<T>(iterations.blocks.sums.rows, p.batch.longest_row);
     if constexpr (cost_source<Batch, Cost>::computed) {
       auto const& panels = iterations.costs.tables.panels;
       sums = space.matrix<T>(panels.rows, panels.cols);
@@ -146,7 +150,7 @@ void differentiate_in_lanes(Gradient const& p, cost_source<Batch, Cost> const& s
                                          scaling_adjoints<Batch, Cost>>;
   auto const& blocks = source.blocks;
   auto* const initial = &all.iterations.initial(source.problem.column_first);
-  adjoints_of const way_back{{source, gradient, all.own, initial}};
+  adjoints_of const way_back{{source, gradient, all.own, all.masses, initial}};
   recur(way_back, initial);
   if constexpr (cost_source<Batch, Cost>::computed) {  // y^1, which a matrix gets with its entries
     blocks.for_mine(way_back.iterations, [&](index_t k) { way_back.sweep_block(1, k); });
