@@ -223,7 +223,7 @@ class loss_on_card {
   device_array<index_t> labels_;
   device_array<float> terms_{5}, sequence_terms_;
   device_array<index_t> teacher_columns_, student_columns_;
-  device_array<std::uint64_t> findings_{1};  // all bits set: nothing
+  device_array<std::uint64_t> findings_{std::vector<std::uint64_t>{mlot::finding_word::nothing}};
   device_array<std::byte> scratch_;
 
   static std::vector<index_t> labels_below(index_t n, index_t tokens) {
@@ -242,5 +242,4 @@ class loss_on_card {
     return rows;
   }
 };
-static_assert(mlot::finding_word::nothing == ~std::uint64_t(0));
 }  // namespace kit
