@@ -161,6 +161,40 @@ TEMPLATE_LIST_TEST_CASE("the completed gradient is what central differences find
   CHECK(error.value() <= (std::is_same_v<T, float> ? 1e-5 : 1e-10));
 }
 
+TEMPLATE_LIST_TEST_CASE("long rows are as accurate, forward and back", "[deviation_temperature]",
+                        every_storage) {
+  using T = typename TestType::scalar;
+  for (kit::layout const where : kit::every_layout) {
+    batch<T, typename TestType::storage> all(5003, 1, where), before(5003, 1, where);
+    kit::succeeds<typename TestType::device>(all.primitive());
+    kit::succeeds<typename TestType::device>(all.backward());
+    kit::largest_error deviation;
+    kit::norm_error gradient;
+    for (index_t i = 0; i < all.tokens.count(); ++i) {
+      index_t const r = all.tokens.row[std::size_t(i)];
+      oracle::vector const z = all.row(i);
+      moments const should(z);
+      deviation.relative(all.deviation(i), should.deviation);
+      oracle::number moment = 0;
+      std::size_t n = 0;
+      for (index_t v = 0; r >= 0 && v < 5003; ++v)
+        if (v % 6 != 5) moment += before.gradient(r, v) * z[n++];
+      n = 0;
+      for (index_t v = 0; r >= 0 && v < 5003; ++v)
+        if (v % 6 != 5)
+          gradient.add(
+              all.gradient(r, v),
+              before.gradient(r, v) - moment * (z[n++] - should.mean) /
+                                          ((should.deviation + all.offset) * should.deviation *
+                                           oracle::number(z.size() - 1)));
+        else
+          REQUIRE(all.gradient(r, v) == 0);
+    }
+    CHECK(deviation.value <= allowed<T>);
+    CHECK(gradient.value() <= allowed<T>);
+  }
+}
+
 TEMPLATE_LIST_TEST_CASE("wrong arguments of deviation_temperature are named and nothing is written",
                         "[deviation_temperature]", every_device) {
   using T = typename TestType::scalar;

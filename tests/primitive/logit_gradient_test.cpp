@@ -163,3 +163,32 @@ TEMPLATE_LIST_TEST_CASE("masked logits have gradient 0, and so do rows of nothin
   CHECK(wrong == 0);
   check(all);
 }
+
+TEMPLATE_LIST_TEST_CASE("long rows and long lists of columns are as accurate, in place too",
+                        "[logit_gradient]", every_gradient) {
+  using T = typename TestType::scalar;
+  using S = typename TestType::storage;
+  using G = typename TestType::gradient;
+  struct {
+    index_t vocabulary, k;
+    kit::layout where;
+  } const cases[] = {{5003, 6, {}}, {5003, 6, {1, 3, 1}}, {5003, 6, {3, 0, 2}}, {61, 2080, {}}};
+  for (auto const& [vocabulary, k, where] : cases) {
+    kit::gradient_batch<T, S, G> all(vocabulary, k, T(1), T(2), where);
+    for (auto& ids : all.ids)  // those that are no column first
+      for (index_t b = 0; b < ids.rows(); ++b)
+        for (index_t l = 0; l < k / 2; ++l) std::swap(ids(b, l), ids(b, k - 1 - l));
+    random_source random(5);
+    all.derive(random);
+    kit::succeeds<typename TestType::device>(all.primitive());
+    REQUIRE(all.gradient.exactly_written());
+    CAPTURE(vocabulary, k, where.step);
+    check(all);
+    if constexpr (std::is_same_v<S, G>) {
+      auto p = all.primitive();
+      p.gradient = all.logits.matrix();
+      kit::succeeds<typename TestType::device>(p);
+      REQUIRE(all.logits.same_bits(all.gradient));
+    }
+  }
+}

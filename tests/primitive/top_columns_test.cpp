@@ -59,6 +59,21 @@ TEMPLATE_LIST_TEST_CASE("equal masses go to the lower id", "[top_columns]", ever
       }
 }
 
+TEMPLATE_LIST_TEST_CASE("equal masses go to the lower id across a long row", "[top_columns]",
+                        every_device) {
+  using T = typename TestType::scalar;
+  random_source random(3);
+  for (index_t const values : {1, 3, 5000})
+    for (kit::layout const where : kit::every_layout) {
+      kit::framed<T> mass(2, 5003, where);
+      kit::fill(mass, [&](index_t, index_t) { return T(random.below(values)); });
+      for (index_t const k : {1, 700, 2400}) {
+        CAPTURE(values, where.step, k);
+        REQUIRE(differing<typename TestType::device>(mass, k) == 0);
+      }
+    }
+}
+
 TEMPLATE_LIST_TEST_CASE("a pair of equal columns is ordered by id wherever it lies",
                         "[top_columns]", every_device) {
   using T = typename TestType::scalar;
