@@ -74,7 +74,8 @@ class vocabulary {
         .deviation = deviation_.vector(),
         .temperature = temperature_.vector()};
     visit("deviation_temperature", logits, deviation);
-    visit("deviation_temperature_gradient", 3 * logits,  // a second read of a row may come from a cache
+    visit("deviation_temperature_gradient",
+          3 * logits,  // a second read of a row may come from a cache
           mlot::deviation_temperature_gradient<float, S, S, Memory>{
               .of = deviation, .gradient = gradient_.matrix(rows_)});
   }
