@@ -14,13 +14,13 @@ namespace {
 constexpr int skipped = 77;
 
 /// A primitive's launch, with scratch memory of its own.
-template <class Primitive>
+template <class Device = mlot::on::cuda, class Primitive>
 call on_card(Primitive const& primitive) {
   auto const scratch = std::make_shared<kit::device_array<std::byte>>(
-      index_t(mlot::workspace_size(mlot::on::cuda(), primitive)));
+      index_t(mlot::workspace_size(Device(), primitive)));
   return [primitive, scratch](cudaStream_t stream) {
     mlot::status const s =
-        mlot::compute(mlot::on::cuda(stream), primitive, {scratch->data(), scratch->bytes()});
+        mlot::compute(Device(stream), primitive, {scratch->data(), scratch->bytes()});
     kit::require(s.ok(), mlot::describe(s));
   };
 }
@@ -114,6 +114,7 @@ void add_vocabulary(list_of_rows& all, std::string const& storage) {
   });
 }
 /// As many batches in turn as do not fit into the cache together, and the same step of each.
+template <class Device = mlot::on::cuda>
 void add_transport(list_of_rows& all, std::string const& shape, double cache, double goal,
                    std::vector<index_t> const& lengths) {
   std::vector<std::unique_ptr<transport<device_memory>>> batches;
@@ -124,7 +125,7 @@ void add_transport(list_of_rows& all, std::string const& shape, double cache, do
   for (std::size_t n = 0; n < batches.size(); ++n) {
     std::vector<call> own;
     batches[n]->for_each([&](char const* name, auto const& p) {
-      call const step = on_card(p);
+      call const step = on_card<Device>(p);
       step(cudaStream_t());
       if (n == 0) steps.emplace_back(name, std::vector<call>());
       steps[own.size()].second.push_back(step);
@@ -149,6 +150,10 @@ void run(std::string const& folder, bool once) {
   add_vocabulary<bfloat16>(all, "bfloat16");
   add_vocabulary<float>(all, "float");
   add_transport(all, "64 of 256 x 256", on.l2_bytes, 0.5, std::vector<index_t>(64, 256));
+  std::vector<index_t> const small(64, 128);
+  add_transport(all, "64 of 128 x 128", on.l2_bytes, 0, small);
+  if (kit::has_hoppers_shared_memory())
+    add_transport<mlot::on::hopper>(all, "64 of 128 x 128, on::hopper", on.l2_bytes, 0, small);
   add_transport(all, "one of 4096 x 4096", on.l2_bytes, 3, {4096});
   if (once) return;
   print(on, all.rows());

@@ -45,6 +45,21 @@ int same_bits() {
   }
   return 0;
 }
+/// Kernel matrices that only on::hopper keeps in shared memory.
+int shared_memory() {
+  if (!has_hoppers_shared_memory()) {
+    std::puts("skipped: this card's blocks have less shared memory than on::hopper asks for");
+    return skipped;
+  }
+  own_stream const stream;
+  loss_on_card<mlot::bfloat16, float> loss({150, 60}, {160, 40}, 3001, 2053);
+  loss(stream);
+  auto const outside = loss.results();
+  loss.poison();
+  loss.launch<mlot::on::hopper>(stream);
+  require(loss.results().same_bits(outside), "shared memory gives other bits");
+  return 0;
+}
 /// Nothing is allocated and nothing waits, or the capture fails.
 int graph() {
   own_stream const stream;
@@ -93,8 +108,9 @@ struct check {
   int (*run)();
 };
 constexpr check checks[] = {{"agreement", agreement}, {"unpoisoned", unpoisoned},
-                            {"same_bits", same_bits}, {"graph", graph},
-                            {"findings", findings},   {"large", large}};
+                            {"same_bits", same_bits}, {"shared_memory", shared_memory},
+                            {"graph", graph},         {"findings", findings},
+                            {"large", large}};
 }  // namespace
 
 int main(int count, char** words) {

@@ -11,6 +11,13 @@
 #include "mlot/mlot.cuh"
 #include "mlot/mlot.hpp"
 namespace kit {
+/// Whether the card's blocks may have as much shared memory as on::hopper asks for.
+inline bool has_hoppers_shared_memory() {
+  int bytes = 0;
+  succeeds(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0));
+  return bytes >= mlot::on::hopper::tuning.shared_kernel_bytes + (8 << 10);
+}
+
 /// A stream of bits for each element of an array.
 __host__ __device__ inline std::uint64_t mixed(std::uint64_t x) {  // splitmix64
   x += 0x9e3779b97f4a7c15u;
@@ -141,8 +148,10 @@ class loss_on_card {
             .sequence_terms = sequence_terms_.matrix(student_tokens_.sequences())};
   }
   /// Launches the whole call.
-  void operator()(cudaStream_t stream) const {
-    mlot::status const s = mlot::compute(mlot::on::cuda(stream, findings_.data()), loss(),
+  void operator()(cudaStream_t stream) const { launch<mlot::on::cuda>(stream); }
+  template <class Device>
+  void launch(cudaStream_t stream) const {
+    mlot::status const s = mlot::compute(Device(stream, findings_.data()), loss(),
                                          {scratch_.data(), scratch_.bytes()});
     require(s.ok(), mlot::describe(s));
   }

@@ -106,6 +106,7 @@ struct emulated : grid_device {
                                       .select_threads = 64,
                                       .problem_threads = 64,
                                       .one_block_entries = 64,
+                                      .shared_kernel_bytes = 256,
                                       .most_blocks = 7};
   std::uint64_t* findings = own_findings();
 

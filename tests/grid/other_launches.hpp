@@ -1,7 +1,7 @@
 #pragma once
 #include "grid/emulated.hpp"
 /// Launches that must not change a bit: other orders of blocks and threads, other grids, and a
-/// transport problem as one block's or as many launches'.
+/// transport problem as one block's, with K in shared memory or not, or as many launches'.
 namespace kit {
 using namespace mlot;
 struct one_block_a_problem : on::emulated<> {
@@ -9,6 +9,13 @@ struct one_block_a_problem : on::emulated<> {
     auto t = on::emulated<>::tuning;
     t.one_block_entries = 1 << 20;
     t.most_blocks = 3;
+    return t;
+  }();
+};
+struct kernel_in_shared_memory : one_block_a_problem {
+  static constexpr on::grid_tuning tuning = [] {
+    auto t = one_block_a_problem::tuning;
+    t.shared_kernel_bytes = 1 << 14;
     return t;
   }();
 };

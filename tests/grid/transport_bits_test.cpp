@@ -27,6 +27,7 @@ TEMPLATE_TEST_CASE("transport has the same bits in one block and in many launche
   for (sinkhorn_domain const domain : {sinkhorn_domain::scaling, sinkhorn_domain::logarithmic}) {
     auto const one = problems_on<one_block_a_problem, TestType>(domain);
     CHECK(same(one, problems_on<launches_only, TestType>(domain)));
+    CHECK(same(one, problems_on<kernel_in_shared_memory, TestType>(domain)));
     CHECK(same(one, problems_on<in_falling_order<one_block_a_problem>, TestType>(domain)));
     CHECK(same(one, problems_on<in_falling_order<launches_only>, TestType>(domain)));
   }

@@ -47,12 +47,29 @@ struct cuda_block {
   }
 };
 
+/// Shared memory that a block may have without asking, less what cuda_block::all needs.
+inline constexpr std::size_t static_shared_bytes = (48 - 1) << 10;
 template <class Kernel>
-__global__ void __launch_bounds__(Kernel::threads)
+inline constexpr bool shares_much = sizeof(typename Kernel::shared) > static_shared_bytes;
+
+/// Registers are worth more than a second block beside it to a kernel that says `alone`.
+template <class Kernel>
+inline constexpr int least_blocks = requires {
+  Kernel::alone;
+}
+? 1 : 0;
+
+template <class Kernel>
+__global__ void __launch_bounds__(Kernel::threads, least_blocks<Kernel>)
     cuda_kernel(__grid_constant__ Kernel const kernel) {
-  __shared__ typename Kernel::shared shared;
   cuda_block<Kernel::threads> block;
-  kernel(block, shared);
+  if constexpr (shares_much<Kernel>) {
+    extern __shared__ __align__(16) unsigned char lent[];
+    kernel(block, reinterpret_cast<typename Kernel::shared&>(lent));
+  } else {
+    __shared__ typename Kernel::shared shared;
+    kernel(block, shared);
+  }
 }
 
 /// One CUDA stream, and what the launches are tuned for. A call checks shapes, launches, and
@@ -74,10 +91,15 @@ struct cuda_with : grid_device {
     static_assert(sizeof(Kernel) <= 4096, "mlot: a kernel's arguments fit into 4 KiB");
     if (blocks > 0x7fffffff)
       return {fault::shape, "cuda.launch", "at most 2^31 - 1 blocks", double(blocks)};
+    auto const code = reinterpret_cast<void const*>(&cuda_kernel<Kernel>);
+    std::size_t const lent = shares_much<Kernel> ? sizeof(typename Kernel::shared) : 0;
     void* arguments[] = {const_cast<Kernel*>(&kernel)};
-    cudaError_t const answer =
-        cudaLaunchKernel(reinterpret_cast<void const*>(&cuda_kernel<Kernel>),
-                         dim3(unsigned(blocks)), dim3(Kernel::threads), arguments, 0, stream);
+    cudaError_t answer = cudaSuccess;
+    if (lent > 0)
+      answer = cudaFuncSetAttribute(code, cudaFuncAttributeMaxDynamicSharedMemorySize, int(lent));
+    if (answer == cudaSuccess)
+      answer = cudaLaunchKernel(code, dim3(unsigned(blocks)), dim3(Kernel::threads), arguments,
+                                lent, stream);
     if (answer == cudaSuccess) return {};
     return {fault::device, "cuda.launch", cudaGetErrorString(answer), double(answer)};
   }
@@ -88,4 +110,9 @@ struct any_card {
   static constexpr grid_tuning values{};
 };
 using cuda = cuda_with<any_card>;
+/// Compute capability 9.0 and 10.0, whose blocks may have 227 KiB: K of 221 x 221 in float.
+struct hopper_card {
+  static constexpr grid_tuning values{.shared_kernel_bytes = 192 << 10};
+};
+using hopper = cuda_with<hopper_card>;
 }  // namespace mlot::on

@@ -13,6 +13,8 @@
 ///
 ///   static constexpr int threads;                      a multiple of 32, at most 1024
 ///   struct shared { ... };                             what the threads of a block share: trivial
+///   static constexpr bool alone = true;                where registers are worth more than a
+///                                                      second block beside it; otherwise left out
 ///   template <class Block> MLOT_DEVICE void operator()(Block& block, shared& s) const;
 ///
 /// and a block has, each called by all its threads in the same order ("collective") where it says
@@ -37,6 +39,8 @@ struct grid_tuning {
   int problem_threads = 512;  ///< for one transport problem, or one tile of a large one
   /// Entries (of the average problem) up to which one block runs all iterations of a problem.
   index_t one_block_entries = 512 * 512;
+  /// Of these, the entries of K that fit into so many bytes are kept in shared memory.
+  index_t shared_kernel_bytes = 32 << 10;
   index_t most_blocks = 4096;  ///< of a grid whose blocks stride over what there is
 };
 

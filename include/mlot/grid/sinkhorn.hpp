@@ -154,7 +154,7 @@ struct fill_kernel_row {
   template <class Block, class Problem>
   MLOT_DEVICE void operator()(Block& block, Problem const& own, index_t i) const {
     for (index_t j = block.lane(); j < own.columns; j += 32)
-      own.all.kernel(own.row_first + i, j) = own.computed_kernel(i, j);
+      own.kept_kernel(i, j) = own.computed_kernel(i, j);
   }
 };
 
@@ -261,7 +261,7 @@ struct finish_columns {
         block, shared, own, j0, merge_lines<T>{false}, [&](line_sum<T>& s, index_t i, index_t j) {
           s.sum += own.all.kernel.data != nullptr
                        ? own.all.kernel(own.row_first + i, j)
-                       : own.entry(own.u(r, i), own.computed_kernel(i, j), own.v(r, j));
+                       : own.entry(own.u(r, i), own.kernel(i, j), own.v(r, j));
         });
     index_t const j = j0 + block.lane();
     if (block.warp() == 0 && j < own.columns) own.all.column_value(own.column_first + j) = sum.sum;
@@ -338,14 +338,14 @@ struct finish_problem {
 
 struct sinkhorn_phases {
   index_t iterations;
-  bool keeps_kernel, may_stop, sums_columns;
+  bool may_stop, sums_columns;
   decide_problem decide;
 
   MLOT_CALLS_EITHER template <class Run>
   MLOT_HOST_DEVICE void operator()(Run& run) const {
     run.rows(measure_row());
     run.problems(decide);
-    if (keeps_kernel) run.rows(fill_kernel_row());
+    if (run.keeps_kernel()) run.rows(fill_kernel_row());
     for (index_t r = 1; r <= iterations; ++r) {
       run.rows(row_step{r});
       run.columns(column_step{r});
@@ -372,7 +372,6 @@ status run(Device device, sinkhorn<T, typename Device::memory, Cost> const& p,
   transport_state<T, memory, Cost> const all(p, p.plan, device.findings, space);
   return run_phases(device, all,
                     sinkhorn_phases{p.iterations,
-                                    p.plan.data != nullptr,
                                     p.tolerance > T(0),
                                     p.report.asks_for_sums(),
                                     {p.domain, sinkhorn<T, memory, Cost>::safe_exponent(), true}});

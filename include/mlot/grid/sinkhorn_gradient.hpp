@@ -185,7 +185,7 @@ struct write_envelope_derivatives {
 template <class End>
 struct adjoint_phases {
   index_t iterations;
-  bool keeps_kernel, of_marginals;
+  bool of_marginals;
   decide_problem decide;
   End end;
 
@@ -193,7 +193,7 @@ struct adjoint_phases {
   MLOT_HOST_DEVICE void operator()(Run& run) const {
     run.rows(measure_row());
     run.problems(decide);
-    if (keeps_kernel) run.rows(fill_kernel_row());
+    if (run.keeps_kernel()) run.rows(fill_kernel_row());
     using state = std::remove_cvref_t<decltype(run.all)>;
     if constexpr (state::recurs) {
       for (index_t r = iterations; r >= 1; --r) {
@@ -219,9 +219,8 @@ struct end_with_adjoints {
 };
 
 template <class Gradient, class End>
-adjoint_phases<End> adjoint_phases_of(Gradient const& p, bool keeps_kernel, End end) {
+adjoint_phases<End> adjoint_phases_of(Gradient const& p, End end) {
   return {p.of.iterations,
-          keeps_kernel,
           !(p.row_marginal_gradient.empty() && p.column_marginal_gradient.empty()),
           {p.of.domain, p.of.safe_exponent(), false},
           end};
@@ -247,7 +246,7 @@ status run(Device device, sinkhorn_gradient<T, typename Device::memory, Derivati
   arena<memory> space(scratch);
   adjoint_state<T, memory, matrix_view<T const, memory>, Derivative> const all(p, p.cost_gradient,
                                                                                nullptr, space);
-  return run_phases(device, all, adjoint_phases_of(p, true, end_with_cost_derivatives()));
+  return run_phases(device, all, adjoint_phases_of(p, end_with_cost_derivatives()));
 }
 
 /// student_gradient of one column token: the block goes through its column of dSD/dC, `threads`
@@ -309,8 +308,7 @@ status run(Device device,
   using state = adjoint_state<T, memory, table_cost<T, memory, Ground, Table>, Derivative>;
   arena<memory> space(scratch);
   state const all(p, {}, nullptr, space);
-  if (status const s = run_phases(device, all, adjoint_phases_of(p, false, end_with_adjoints()));
-      !s.ok())
+  if (status const s = run_phases(device, all, adjoint_phases_of(p, end_with_adjoints())); !s.ok())
     return s;
   launches<Device> launch(device);
   launch(p.of.batch.columns,

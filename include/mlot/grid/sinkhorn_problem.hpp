@@ -15,7 +15,7 @@ struct transport_state {
   using memory = M;
   sinkhorn<T, M, Cost> p{};
   std::uint64_t* findings = nullptr;
-  matrix_view<T, M> kernel{};  ///< K or its exponents, as the cost; no memory: computed every time
+  matrix_view<T, M> kernel{};  ///< K or its exponents, as the cost; no memory: none is kept here
   vector_view<T, M> epsilon{}, balance{}, warm_origin{};  ///< (B)
   vector_view<index_t, M> stopped{};                      ///< (B) R, or 0 while iterations go on
   vector_view<T, M> row_value{}, row_mass{};              ///< (row tokens)
@@ -84,6 +84,7 @@ struct transport_problem {
   bool logarithmic;
   T epsilon, balance, warm_origin;
   index_t stopped;
+  matrix_view<T, typename State::memory> kept_kernel;  ///< (rows, >= columns), or no memory
 
   /// Undecided: without what the phase `decide_problem` writes.
   MLOT_DEVICE transport_problem(State const& state, index_t problem, bool decided)
@@ -97,8 +98,10 @@ struct transport_problem {
         epsilon(decided ? all.epsilon(b) : T(1)),
         balance(decided ? all.balance(b) : T(1)),
         warm_origin(decided ? all.warm_origin(b) : T(0)),
-        stopped(decided ? all.stopped(b) : 0) {}
+        stopped(decided ? all.stopped(b) : 0),
+        kept_kernel(all.kernel.row_range(row_first, rows)) {}
 
+  MLOT_DEVICE index_t entries() const { return rows * columns; }
   MLOT_DEVICE static bool is_marginal(T m) { return m >= T(0) && m < infinity<T>; }
   MLOT_DEVICE T given_a(index_t i) const {
     T const m = all.p.row_marginal(row_first + i);
@@ -134,7 +137,7 @@ struct transport_problem {
     return logarithmic ? exponent : exp(exponent);
   }
   MLOT_DEVICE T kernel(index_t i, index_t j) const {
-    return all.kernel.data != nullptr ? all.kernel(row_first + i, j) : computed_kernel(i, j);
+    return kept_kernel.data != nullptr ? kept_kernel(i, j) : computed_kernel(i, j);
   }
   MLOT_DEVICE index_t kept(index_t r) const { return least(r, all.p.history.row_scaling.rows) - 1; }
   MLOT_DEVICE T& u(index_t r, index_t i) const {
@@ -210,7 +213,8 @@ MLOT_DEVICE auto sum_row(Block& block, Problem const& own, Merge merge, Add add)
 ///   column phase   phase(block, shared, problem, j0)     by the block of columns j0 .. j0 + 31
 ///   problem phase  phase(block, problem)                 by the problem's block
 ///
-/// each with `static constexpr bool decided`: whether it comes after decide_problem.
+/// each with `static constexpr bool decided`: whether it comes after decide_problem. One block
+/// keeps K in shared memory where it fits.
 template <class Block, class Shared, class State>
 struct phases_in_block {
   Block& block;
@@ -219,20 +223,34 @@ struct phases_in_block {
 
   template <class Phase>
   MLOT_DEVICE void rows(Phase const& phase) {
-    transport_problem<State> const own(all, block.index(), Phase::decided);
+    transport_problem<State> const own = problem<Phase>();
     for (index_t i = block.warp(); i < own.rows; i += Block::warps) phase(block, own, i);
     block.sync();
   }
   template <class Phase>
   MLOT_DEVICE void columns(Phase const& phase) {
-    transport_problem<State> const own(all, block.index(), Phase::decided);
+    transport_problem<State> const own = problem<Phase>();
     for (index_t j0 = 0; j0 < own.columns; j0 += 32) phase(block, shared, own, j0);
     block.sync();
   }
   template <class Phase>
   MLOT_DEVICE void problems(Phase const& phase) {
-    phase(block, transport_problem<State>(all, block.index(), Phase::decided));
+    phase(block, problem<Phase>());
     block.sync();
+  }
+  MLOT_DEVICE bool keeps_kernel() const {
+    return transport_problem<State>(all, block.index(), false).entries() <=
+               Shared::kernel_entries ||
+           all.kernel.data != nullptr;
+  }
+
+ private:
+  template <class Phase>
+  MLOT_DEVICE transport_problem<State> problem() const {
+    transport_problem<State> own(all, block.index(), Phase::decided);
+    if (own.entries() <= Shared::kernel_entries)
+      own.kept_kernel = {shared.kernel, own.rows, own.columns, own.columns, 1};
+    return own;
   }
 };
 
@@ -294,14 +312,21 @@ struct phases_by_launches {
   void problems(Phase const& phase) {
     launch(all.p.batch.problems(), problem_phase_kernel<Device, State, Phase>{all, phase});
   }
+  bool keeps_kernel() const { return all.kernel.data != nullptr; }
 };
 
 /// `List` is a list of phases: a struct with `template <class Run> void operator()(Run& run)
 /// const`.
 template <grid Device, class State, class List>
 struct phases_kernel {
+  using T = typename State::scalar;
   static constexpr int threads = Device::tuning.problem_threads;
-  using shared = column_parts<typename State::scalar, threads / 32>;
+  static constexpr bool alone = true;
+  struct shared : column_parts<T, threads / 32> {
+    static constexpr index_t kernel_entries =
+        Device::tuning.shared_kernel_bytes / index_t(sizeof(T));
+    T kernel[kernel_entries];
+  };
   State all;
   List list;
   template <class Block>
