@@ -194,6 +194,22 @@ TEMPLATE_LIST_TEST_CASE(
   }
 }
 
+TEMPLATE_LIST_TEST_CASE("rows that rise or fall steadily are as accurate", "[vocabulary_mass]",
+                        every_storage) {
+  using T = typename TestType::scalar;
+  for (double const range : {0.5, 5.0, 60.0, 900.0}) {
+    batch<T, typename TestType::storage> all(kit::tokens({2}), 20001);
+    for (index_t i = 0; i < 2; ++i)
+      for (index_t v = 0; v < 20001; ++v)
+        all.logits(all.tokens.row[std::size_t(i)], v) =
+            store_as<typename TestType::storage>(T((i == 0 ? range : -range) * double(v) / 20001));
+    errors largest;
+    compare<typename TestType::device>(all, largest);
+    CAPTURE(range);
+    check<T>(largest);
+  }
+}
+
 TEMPLATE_LIST_TEST_CASE("temperatures of any ratio are independent of each other",
                         "[vocabulary_mass]", every_storage) {
   using T = typename TestType::scalar;
