@@ -23,7 +23,8 @@ using of_tables =
     list<top_columns<T, memory>, column_probabilities<T, memory>, table_softmax<T, memory>,
          table_softmax_gradient<T, memory>, aligned_terms<T, memory>,
          aligned_terms_gradient<T, memory>, table_product<T, memory>, problem_copy<T, memory>,
-         sequence_totals<T, memory>, debiased_transport<T, memory>>;
+         segment_sums<T, memory>, sequence_totals<T, memory>, token_problems<T, memory>,
+         debiased_transport<T, memory>>;
 /// Into a loss in float that computes its transport in double, and out of it.
 using between = list<column_probabilities<double, memory, float>,
                      problem_copy<float, memory, double>, table_product<float, memory, double>>;

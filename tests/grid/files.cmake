@@ -20,6 +20,7 @@ set(grid_test_files
     primitive/sinkhorn_streaming_test.cpp
     primitive/table_product_test.cpp
     primitive/table_softmax_test.cpp
+    primitive/token_problems_test.cpp
     primitive/top_columns_test.cpp
     primitive/vocabulary_mass_test.cpp
     loss/loss_instances.cpp

@@ -152,6 +152,10 @@ class owned_loss {
     o.divisor = T(p.divisor);
     if (p.own_transport_ranking) o.ranking = mlot::transport_ranking::own;
     if (p.plan_constant) o.derivative = mlot::sinkhorn_derivative::plan_constant;
+    if (p.token_level) {
+      o.level = mlot::transport_level::token;
+      loss.plan = {};
+    }
   }
   void set_pairs(std::vector<std::vector<oracle::token_pair>> const& pairs) {
     for (auto const& of_sequence : pairs) {

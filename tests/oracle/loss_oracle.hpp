@@ -35,7 +35,7 @@ struct loss_problem {
   long k = 50, iterations = 20;
   double temperature = 1, teacher_temperature = 1, transport_temperature = 2, epsilon = 0.1;
   double alpha = 0.15, beta = 0.1, gamma = 0.1, divisor = 1, upstream = 1;
-  bool own_transport_ranking = false, plan_constant = false;
+  bool own_transport_ranking = false, plan_constant = false, token_level = false;
   /// Given columns, instead of ranks.
   std::optional<columns> teacher_columns{}, student_columns{};
   std::optional<columns> teacher_transport_columns{}, student_transport_columns{};
@@ -193,21 +193,33 @@ inline loss_result multi_level(loss_problem const& p) {
       }
     }
 
+    auto const transport_over = [&](matrix const& cost) {
+      matrix const plan = sinkhorn(cost, p.epsilon, p.iterations);
+      for (std::size_t i = 0; i < plan.size(); ++i)
+        for (std::size_t j = 0; j < plan[i].size(); ++j)
+          distance =
+              distance + (p.plan_constant ? number(plan[i][j].value) : plan[i][j]) * cost[i][j];
+      return plan;
+    };
+    for (std::size_t i = 0; p.token_level && i < std::min(t.size(), s.size()); ++i) {
+      auto const k = std::size_t(width);
+      matrix of_columns(k, numbers(k));
+      for (std::size_t l = 0; l < k; ++l)
+        for (std::size_t q = 0; q < k; ++q)
+          of_columns[l][q] = abs(at(t2[i], ct2[l], number()) - at(s2[i], cs2[q], number()));
+      transport_over(of_columns);
+    }
     matrix cost(t.size(), numbers(s.size()));
     for (std::size_t i = 0; i < t.size(); ++i)
       for (std::size_t j = 0; j < s.size(); ++j)
         for (std::size_t l = 0; l < std::size_t(width); ++l)
           cost[i][j] = cost[i][j] + abs(at(t2[i], ct2[l], number()) - at(s2[j], cs2[l], number()));
-    matrix plan = sinkhorn(cost, p.epsilon, p.iterations);
     auto& kept = out.plan.emplace_back();
-    for (std::size_t i = 0; i < t.size(); ++i) {
-      kept.emplace_back();
-      for (std::size_t j = 0; j < s.size(); ++j) {
-        kept.back().push_back(plan[i][j].value);
-        number const mass = p.plan_constant ? number(plan[i][j].value) : plan[i][j];
-        distance = distance + mass * cost[i][j];
+    if (!p.token_level)
+      for (auto const& row : transport_over(cost)) {
+        kept.emplace_back();
+        for (number const& mass : row) kept.back().push_back(mass.value);
       }
-    }
 
     for (std::size_t j = 0; j < zs.size() && !p.labels.empty(); ++j)
       if (long const r = p.student_rows[b][j]; r >= 0)

@@ -106,6 +106,16 @@ class every_primitive {
     visit("sequence_totals",
           mlot::sequence_totals<T, memory>{
               .terms = terms.matrix(), .weight = {T(1), T(1), T(1), T(1)}, .out = totals.vector()});
+    visit("segment_sums", mlot::segment_sums<T, memory>{.x = student.partition.vector(),
+                                                        .offset = student_rows.offset,
+                                                        .out = sums.vector()});
+    visit("token_problems", mlot::token_problems<T, memory>{
+                                .teacher = teacher.p.matrix(),
+                                .teacher_offset = teacher.tokens.view().offset,
+                                .student_offset = student_rows.offset,
+                                .aligned = {&partners(0, 0), student.tokens.count(), k, k},
+                                .marginal = marginal.vector(),
+                                .offset = token_offset.vector()});
   }
   /// The same for what is made of several of them, once these have run.
   void for_each_composite(auto visit) {
@@ -137,7 +147,7 @@ class every_primitive {
     for (model* const m : {&teacher, &student})
       append(m->maximum, m->partition, m->second, m->mass, m->ids, m->table, m->p, m->log_p);
     append(cross_entropies, difference, logarithm, table_gradient, log_gradient, cost,
-           second_gradient, gradient, totals, start);
+           second_gradient, gradient, totals, start, sums, partners, marginal, token_offset);
     for (transport& to : transports)
       append(to.plan, to.plan_copy, to.projection, to.distance, to.row_scaling, to.column_scaling,
              to.cost_gradient);
@@ -207,7 +217,9 @@ class every_primitive {
   framed<T> start{shape.columns()}, divergence[2] = {framed<T>(sequences), framed<T>(sequences)};
   framed<T> divergence_gradient[2] = {{shape.columns(), k}, {shape.columns(), k}};
   framed<S> gradient{student.tokens.rows, vocabulary};
-  framed<T> terms = some_terms();
+  framed<T> terms = some_terms(), sums{sequences};
+  framed<T> partners{1, student.tokens.count() * k}, marginal{student.tokens.count() * k};
+  framed<index_t> token_offset{student.tokens.count() + 1};
 
   framed<index_t> labels() const {
     framed<index_t> all(student.tokens.rows);

@@ -8,7 +8,9 @@
 #include "mlot/primitive/aligned_terms.hpp"
 #include "mlot/primitive/cross_entropy.hpp"
 #include "mlot/primitive/logit_gradient.hpp"
+#include "mlot/primitive/segment_sums.hpp"
 #include "mlot/primitive/sequence_totals.hpp"
+#include "mlot/primitive/token_problems.hpp"
 namespace mlot {
 /// MultiLevelOT: cross-entropy and three optimal-transport terms between a teacher and a student
 /// with different tokenizers, for a ragged batch in one call, with the analytic gradient.
@@ -102,7 +104,12 @@ constexpr status multi_level<T, Teacher, Student, Gradient, Memory>::check() con
                 "the shape of student_logits")
       .optional("multi_level.sequence_terms", sequence_terms, b, 4,
                 "one row a sequence, 4 columns");
-  if (plan.data != nullptr)
+  if (options.level == transport_level::token)
+    all.that(plan.data == nullptr, fault::shape, "multi_level.plan", double(plan.rows),
+             "no memory with transport_level::token")
+        .that(pairs.by_position(), fault::shape, "multi_level.pairs", double(pairs.student.size),
+              "none given with transport_level::token");
+  else if (plan.data != nullptr)
     all.at_least("multi_level.plan", plan, teacher_tokens.tokens(), student_tokens.longest,
                  "one row a teacher token, student_tokens.longest columns");
   auto const columns = [&](char const* argument, matrix_view<index_t, Memory> const& ids,
@@ -195,20 +202,38 @@ void list_steps(pipeline<Device>& steps,
   };
   auto const transport_gradient = student_table();
   auto const transport = [&]<real U>(std::type_identity<U>) {
-    transport_term<U, Device, T>{.options = o,
-                                 .batch = {.row_offset = loss.teacher_tokens.offset,
-                                           .column_offset = loss.student_tokens.offset,
-                                           .rows = loss.teacher_tokens.tokens(),
-                                           .columns = loss.student_tokens.tokens(),
-                                           .longest_row = loss.student_tokens.longest},
-                                 .teacher = teacher.template transport_table<U>(steps),
-                                 .student = student.template transport_table<U>(steps),
-                                 .distance = terms.column(multi_level_term::sinkhorn),
-                                 .plan = loss.plan,
-                                 .backward = backward,
-                                 .weight = T(distillation * o.gamma),
-                                 .log_gradient = transport_gradient}
-        .list(steps);
+    auto const distance = terms.column(multi_level_term::sinkhorn);
+    transport_term<U, Device, T> term{.options = o,
+                                      .batch = {.row_offset = loss.teacher_tokens.offset,
+                                                .column_offset = loss.student_tokens.offset,
+                                                .rows = loss.teacher_tokens.tokens(),
+                                                .columns = loss.student_tokens.tokens(),
+                                                .longest_row = loss.student_tokens.longest},
+                                      .teacher = teacher.template transport_table<U>(steps),
+                                      .student = student.template transport_table<U>(steps),
+                                      .distance = distance,
+                                      .plan = loss.plan,
+                                      .backward = backward,
+                                      .weight = T(distillation * o.gamma),
+                                      .log_gradient = transport_gradient};
+    if (o.level == transport_level::sequence) return term.list(steps);
+    index_t const tokens = loss.student_tokens.tokens();
+    token_problems<U, memory> const each{.teacher = term.teacher,
+                                         .teacher_offset = loss.teacher_tokens.offset,
+                                         .student_offset = loss.student_tokens.offset,
+                                         .aligned = steps.template matrix<U>(tokens, width),
+                                         .marginal = steps.template vector<U>(tokens * width),
+                                         .offset = steps.template vector<index_t>(tokens + 1)};
+    steps.step(each);
+    term.batch = each.batch();
+    term.teacher = each.as_column(each.aligned);
+    term.student = each.as_column(term.student);
+    term.marginal = vector_view<U const, memory>(each.marginal);
+    term.distance = steps.template vector<T>(tokens);
+    term.log_gradient = each.as_column(transport_gradient);
+    term.list(steps);
+    steps.step(segment_sums<T, memory>{
+        .x = term.distance, .offset = loss.student_tokens.offset, .out = distance});
   };
   // Costs of probability rows reach 2. Where exp(-2 / epsilon) leaves the range of scalings in T,
   // float would also lose the plan to the rounding of cost / epsilon: the wider type does neither.

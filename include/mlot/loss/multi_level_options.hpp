@@ -13,6 +13,11 @@ enum class transport_ranking {
   shared,  ///< those chosen at `temperature`
   own      ///< ranked again at `transport_temperature`
 };
+/// What the Sinkhorn distance moves to what.
+enum class transport_level {
+  sequence,  ///< all tokens of the teacher's sequence to all of the student's: the paper
+  token      ///< at every pair of tokens in the same place, the teacher's columns to the student's
+};
 /// What the gradient of the Sinkhorn distance holds constant.
 enum class sinkhorn_derivative {
   unrolled,      ///< nothing: the exact derivative of the N iterations
@@ -43,6 +48,7 @@ struct multi_level_options {
   T gamma = T(0.1);                ///< weight of SD within them
   column_matching matching = column_matching::rank;
   transport_ranking ranking = transport_ranking::shared;
+  transport_level level = transport_level::sequence;
   sinkhorn_derivative derivative = sinkhorn_derivative::unrolled;
   sinkhorn_domain domain = sinkhorn_domain::automatic;
   /// Bytes for the cost matrices and plans of the batch, at least 0. Beyond it costs are computed

@@ -12,6 +12,7 @@ struct transport_term {
   multi_level_options<T> const& options;
   problem_batch<memory> batch;
   matrix_view<U, memory> teacher, student;  ///< (row tokens, K), (column tokens, K)
+  one_or_each<U, memory> marginal{U(1)};    ///< of both sides
   vector_view<T, memory> distance;          ///< (B) written: SD
   matrix_view<T, memory> plan;              ///< written, or no memory
   bool backward;
@@ -35,6 +36,8 @@ struct transport_term {
         .teacher = teacher,
         .student = student,
         .batch = batch,
+        .row_marginal = marginal,
+        .column_marginal = marginal,
         .epsilon = U(options.epsilon),
         .iterations = options.iterations,
         .domain = options.domain,
