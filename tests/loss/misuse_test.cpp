@@ -158,6 +158,7 @@ TEMPLATE_LIST_TEST_CASE("shapes and pointers that do not fit are refused by name
   shape("multi_level.sequence_terms", 2, [](auto& l) { l.sequence_terms.rows = 2; });
   shape("multi_level.plan", 11, [](auto& l) { l.plan.rows = 11; });
   shape("multi_level.plan", 4, [](auto& l) { l.plan.cols = 4; });
+  shape("multi_level.plan", 12, [](auto& l) { l.options.level = mlot::transport_level::token; });
   shape("multi_level.teacher_columns", 8, [](auto& l) { l.teacher_columns.cols = 8; });
   shape("multi_level.student_columns", 2, [](auto& l) { l.student_columns.rows = 2; });
   shape("multi_level.teacher_transport_columns", 8,
@@ -222,6 +223,11 @@ TEMPLATE_LIST_TEST_CASE("token rows and pairs that do not fit are refused by nam
   });
   shape("multi_level.pairs", 2, [&](auto& l) {
     l.pairs = {{pair_offset.data(), 4}, {first.data(), 2}, {first.data(), 1}};
+  });
+  shape("multi_level.pairs", 2, [&](auto& l) {
+    l.pairs = {{pair_offset.data(), 4}, {first.data(), 2}, {first.data(), 2}};
+    l.options.level = mlot::transport_level::token;
+    l.plan = {};
   });
   refuses<TestType>(fault::data, "multi_level.pairs", 3, [&](auto& o) {
     o.loss.pairs = {{pair_offset.data(), 4}, {first.data(), 2}, {second.data(), 2}};
