@@ -2,9 +2,11 @@
 /// Everything for devices made of blocks of threads but the device itself: the losses, and kernels.
 #include "mlot/loss/multi_level.hpp"
 #include "mlot/loss/reference_code.hpp"
+#include "mlot/loss/sinkd.hpp"
 #include "mlot/loss/sinkhorn_divergence.hpp"
 //
 #include "mlot/grid/aligned_terms.hpp"
+#include "mlot/grid/all_columns.hpp"
 #include "mlot/grid/barycentric_projection.hpp"
 #include "mlot/grid/column_probabilities.hpp"
 #include "mlot/grid/cross_entropy.hpp"

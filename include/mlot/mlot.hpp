@@ -5,11 +5,13 @@
 #include "mlot/loss/answer_windows.hpp"
 #include "mlot/loss/multi_level.hpp"
 #include "mlot/loss/reference_code.hpp"
+#include "mlot/loss/sinkd.hpp"
 #include "mlot/loss/sinkhorn_divergence.hpp"
 //
 #include "mlot/cost/squared_difference.hpp"
 #include "mlot/primitive/epsilon_schedule.hpp"
 #include "mlot/scalar/aligned_terms.hpp"
+#include "mlot/scalar/all_columns.hpp"
 #include "mlot/scalar/barycentric_projection.hpp"
 #include "mlot/scalar/column_probabilities.hpp"
 #include "mlot/scalar/cross_entropy.hpp"
