@@ -20,6 +20,7 @@
 #include "mlot/scalar/pairwise_cost.hpp"
 #include "mlot/scalar/plan_rows.hpp"
 #include "mlot/scalar/problem_copy.hpp"
+#include "mlot/scalar/ranked_difference.hpp"
 #include "mlot/scalar/sequence_totals.hpp"
 #include "mlot/scalar/sinkhorn.hpp"
 #include "mlot/scalar/sinkhorn_gradient.hpp"
