@@ -6,6 +6,7 @@
 #include "mlot/loss/multi_level.hpp"
 #include "mlot/loss/reference_code.hpp"
 #include "mlot/loss/sinkhorn_divergence.hpp"
+#include "mlot/loss/universal_logit.hpp"
 //
 #include "mlot/cost/squared_difference.hpp"
 #include "mlot/primitive/epsilon_schedule.hpp"

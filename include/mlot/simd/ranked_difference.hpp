@@ -46,7 +46,7 @@ class bucketed_token {
   bucketed_token(index_t vocabulary, bool direction, arena<host_memory>& space)
       : vocabulary_(vocabulary),
         probability_(space.vector<T>(vocabulary).data),
-        direction_(space.vector<T>(direction ? vocabulary : 0).data),
+        direction_(direction ? space.vector<T>(vocabulary).data : nullptr),
         met_(space.vector<std::int32_t>(vocabulary).data),
         rank_(space.vector<std::int32_t>(bucket::count + 1).data),
         place_(space.vector<std::int32_t>(bucket::count).data),
