@@ -103,6 +103,19 @@ class every_primitive {
               .labels = {label.vector()},
               .label_partition = student.partition.vector(),
               .gradient = gradient.matrix()});
+    auto const softmax = [](model& m) {
+      return mlot::token_softmax<T, S, memory>{.logits = m.logits.matrix(),
+                                               .tokens = m.tokens.view(),
+                                               .maximum = m.maximum.vector(),
+                                               .partition = m.partition.vector()};
+    };
+    visit("ranked_difference",
+          mlot::ranked_difference<T, S, S, S, memory>{.teacher = softmax(teacher),
+                                                      .student = softmax(student),
+                                                      .out = ranked_differences.vector(),
+                                                      .labels = {label.vector()},
+                                                      .label_partition = student.partition.vector(),
+                                                      .gradient = ranked_gradient.matrix()});
     visit("sequence_totals",
           mlot::sequence_totals<T, memory>{
               .terms = terms.matrix(), .weight = {T(1), T(1), T(1), T(1)}, .out = totals.vector()});
@@ -137,7 +150,7 @@ class every_primitive {
     for (model* const m : {&teacher, &student})
       append(m->maximum, m->partition, m->second, m->mass, m->ids, m->table, m->p, m->log_p);
     append(cross_entropies, difference, logarithm, table_gradient, log_gradient, cost,
-           second_gradient, gradient, totals, start);
+           second_gradient, gradient, ranked_differences, ranked_gradient, totals, start);
     for (transport& to : transports)
       append(to.plan, to.plan_copy, to.projection, to.distance, to.row_scaling, to.column_scaling,
              to.cost_gradient);
@@ -207,6 +220,8 @@ class every_primitive {
   framed<T> start{shape.columns()}, divergence[2] = {framed<T>(sequences), framed<T>(sequences)};
   framed<T> divergence_gradient[2] = {{shape.columns(), k}, {shape.columns(), k}};
   framed<S> gradient{student.tokens.rows, vocabulary};
+  framed<T> ranked_differences{sequences};
+  framed<S> ranked_gradient{student.tokens.rows, vocabulary};
   framed<T> terms = some_terms();
 
   framed<index_t> labels() const {
