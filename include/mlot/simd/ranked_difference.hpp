@@ -104,16 +104,8 @@ class bucketed_token {
     double sum = 0;
     for (index_t begin = 0; begin < vocabulary_; begin += block) {
       index_t const size = std::min(block, vocabulary_ - begin);
-      T const* const p = probability_ + begin;
       alignas(64) T sign[block];
-      for (index_t v = 0; v < size; ++v) {
-        auto const n = bucket::of(p[v]);
-        sign[v] = sign_[n];
-        if (sign[v] == meets) {
-          met_[place_[n]++] = std::int32_t(begin + v);
-          sign[v] = T(0);
-        }
-      }
+      look_up(probability_ + begin, size, sign_, sign);
       sum += take_block(begin, size, sign);
     }
     sum_ = sum;
@@ -150,10 +142,23 @@ class bucketed_token {
   static constexpr index_t block = 1024, ahead = 1024;
   static constexpr T meets = T(2);  ///< no sign: the ranks of both models meet in this bucket
   index_t first_met(index_t n) const { return place_[n] - (rank_[n + 1] - rank_[n]); }
-  double take_block(index_t begin, index_t size, T const* sign) {
+  /// What a compiler makes gathers of, where there are any.
+  static void look_up(T const* __restrict p, index_t size, T const* __restrict table,
+                      T* __restrict sign) {
+    for (index_t v = 0; v < size; ++v) sign[v] = table[bucket::of(p[v])];
+  }
+  double take_block(index_t begin, index_t size, T* sign) {
     Batch sum(T(0));
-    for_lanes<Batch>(size, [&](index_t v, auto which) {
-      Batch const signs = load_lanes<Batch>(sign + v, which);
+    for_lanes<Batch>(size, [&, this](index_t v, auto which) {
+      Batch signs = load_lanes<Batch>(sign + v, which);
+      if (xsimd::any(signs == Batch(meets))) {  // in the order of ids
+        for (index_t id = v; id < std::min(v + index_t(Batch::size), size); ++id)
+          if (sign[id] == meets) {
+            met_[place_[bucket::of(probability_[begin + id])]++] = std::int32_t(begin + id);
+            sign[id] = T(0);
+          }
+        signs = load_lanes<Batch>(sign + v, which);
+      }
       sum = multiply_add(load_lanes<Batch>(probability_ + begin + v, which), signs, sum);
       if (direction_ != nullptr) {
         T* const to = direction_ + begin + v;
