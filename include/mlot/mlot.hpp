@@ -7,6 +7,7 @@
 #include "mlot/loss/reference_code.hpp"
 #include "mlot/loss/sinkd.hpp"
 #include "mlot/loss/sinkhorn_divergence.hpp"
+#include "mlot/loss/universal_logit.hpp"
 //
 #include "mlot/cost/squared_difference.hpp"
 #include "mlot/primitive/epsilon_schedule.hpp"
@@ -22,6 +23,7 @@
 #include "mlot/scalar/pairwise_cost.hpp"
 #include "mlot/scalar/plan_rows.hpp"
 #include "mlot/scalar/problem_copy.hpp"
+#include "mlot/scalar/ranked_difference.hpp"
 #include "mlot/scalar/segment_sums.hpp"
 #include "mlot/scalar/sequence_totals.hpp"
 #include "mlot/scalar/sinkhorn.hpp"

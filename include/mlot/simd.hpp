@@ -9,6 +9,7 @@
 #include "mlot/simd/logit_gradient.hpp"
 #include "mlot/simd/pairwise_cost.hpp"
 #include "mlot/simd/plan_rows.hpp"
+#include "mlot/simd/ranked_difference.hpp"
 #include "mlot/simd/sinkhorn.hpp"
 #include "mlot/simd/sinkhorn_gradient.hpp"
 #include "mlot/simd/top_columns.hpp"

@@ -103,6 +103,19 @@ class every_primitive {
               .labels = {label.vector()},
               .label_partition = student.partition.vector(),
               .gradient = gradient.matrix()});
+    auto const softmax = [](model& m) {
+      return mlot::token_softmax<T, S, memory>{.logits = m.logits.matrix(),
+                                               .tokens = m.tokens.view(),
+                                               .maximum = m.maximum.vector(),
+                                               .partition = m.partition.vector()};
+    };
+    visit("ranked_difference",
+          mlot::ranked_difference<T, S, S, S, memory>{.teacher = softmax(teacher),
+                                                      .student = softmax(student),
+                                                      .out = ranked_differences.vector(),
+                                                      .labels = {label.vector()},
+                                                      .label_partition = student.partition.vector(),
+                                                      .gradient = ranked_gradient.matrix()});
     visit("sequence_totals",
           mlot::sequence_totals<T, memory>{
               .terms = terms.matrix(), .weight = {T(1), T(1), T(1), T(1)}, .out = totals.vector()});
@@ -147,7 +160,8 @@ class every_primitive {
     for (model* const m : {&teacher, &student})
       append(m->maximum, m->partition, m->second, m->mass, m->ids, m->table, m->p, m->log_p);
     append(cross_entropies, difference, logarithm, table_gradient, log_gradient, cost,
-           second_gradient, gradient, totals, start, sums, partners, marginal, token_offset);
+           second_gradient, gradient, ranked_differences, ranked_gradient, totals, start, sums,
+           partners, marginal, token_offset);
     for (transport& to : transports)
       append(to.plan, to.plan_copy, to.projection, to.distance, to.row_scaling, to.column_scaling,
              to.cost_gradient);
@@ -220,6 +234,8 @@ class every_primitive {
   framed<T> terms = some_terms(), sums{sequences};
   framed<T> partners{1, student.tokens.count() * k}, marginal{student.tokens.count() * k};
   framed<index_t> token_offset{student.tokens.count() + 1};
+  framed<T> ranked_differences{sequences};
+  framed<S> ranked_gradient{student.tokens.rows, vocabulary};
 
   framed<index_t> labels() const {
     framed<index_t> all(student.tokens.rows);
