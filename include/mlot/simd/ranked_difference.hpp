@@ -124,11 +124,9 @@ class bucketed_token {
       index_t const first = other.rank_[n], last = other.rank_[n + 1];
       std::int32_t const* id = met_ + first_met(n);
       for (index_t l = rank_[n]; l < end; ++l, ++id) {
-        T const opposite = l < first ? T(2)
-                           : l >= last
-                               ? T(0)
-
-                               : other.probability_[other.met_[other.first_met(n) + l - first]];
+        T opposite = T(l < first ? 2 : 0);
+        if (l >= first && l < last)
+          opposite = other.probability_[other.met_[other.first_met(n) + l - first]];
         T const sign = mlot::sign(T(probability_[*id] - opposite));
         sum_ += double(sign * probability_[*id]);
         if (direction_ != nullptr) direction_[*id] += sign;
