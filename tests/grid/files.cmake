@@ -24,6 +24,7 @@ set(grid_test_files
     primitive/vocabulary_mass_test.cpp
     loss/loss_instances.cpp
     loss/golden_test.cpp
+    loss/matching_test.cpp
     loss/multi_level_test.cpp
     loss/reference_code_test.cpp
     loss/sinkhorn_divergence_test.cpp
