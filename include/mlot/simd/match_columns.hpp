@@ -9,10 +9,10 @@
 #include "mlot/simd/parallel.hpp"
 #include "mlot/simd/row_blocks.hpp"
 /// Ids are compared in blocks of one vector, the blocks of largest mass first, some blocks at a
-/// time (a chunk). After some chunks the columns are matched with the best ids found. The matching
-/// says what an id may cost at most to change it, and the mass how far down the order such an id
-/// could be: columns for which that is further than they have seen see more, and are matched again.
-/// Where mass tells nothing, every column sees every block.
+/// time (a chunk). Now and then the columns are matched with the best ids found. The matching says
+/// what an id may cost at most to change it, and the mass how far down the order such an id could
+/// be: a column sees chunks as far as that. When all have, and found nothing that changes the
+/// matching, it is the answer. Where mass tells nothing, every column sees every block.
 /// A block's probabilities stay in registers' reach, some tokens at a time, while the columns go
 /// by. Which chunks are seen depends on the data alone, never on threads.
 namespace mlot::on {
@@ -35,6 +35,8 @@ class id_search {
         block_mass_(space.vector<T>(blocks_)),
         order_(space.vector<index_t>(blocks_)),
         teacher_mass_(space.vector<double>(p.teacher.cols)),
+        limit_(space.vector<double>(p.teacher.cols)),
+        found_(space.vector<index_t>(p.teacher.cols)),
         seen_(space.vector<index_t>(p.teacher.cols)),
         wanted_(space.vector<index_t>(p.teacher.cols)),
         active_(space.vector<index_t>(p.teacher.cols)),
@@ -55,7 +57,7 @@ class id_search {
     while (!finished_) {
       index_t const count = blocks_in_chunk();
       for (index_t n = threads.share(count); n < threads.share_end(count); ++n)
-        compare(width * order_(chunk_ * blocks_of_a_chunk + n), &cost_(n, 0));
+        compare(first_id(n), n + 1 < threads.share_end(count) ? first_id(n + 1) : -1, &cost_(n, 0));
       threads.wait();
       for (index_t a = threads.share(actives_); a < threads.share_end(actives_); ++a) keep(a);
       threads.wait();
@@ -72,6 +74,8 @@ class id_search {
   index_t blocks_in_chunk() const {
     return std::min(blocks_of_a_chunk, blocks_ - chunk_ * blocks_of_a_chunk);
   }
+  /// Of block n of the chunk.
+  index_t first_id(index_t n) const { return width * order_(chunk_ * blocks_of_a_chunk + n); }
   index_t teacher_token(index_t pair) const {
     return p_.teacher_offset(b_) +
            (p_.pairs.by_position() ? pair : p_.pairs.teacher(p_.pairs.offset(b_) + pair));
@@ -104,11 +108,15 @@ class id_search {
       T const absence = cost_of_absence(l);
       teacher_mass_(l) = double(absence);
       cheapest_.clear(l, double(absence));
-      seen_(l) = 0;
-      wanted_(l) = p_.mass.data == nullptr ? chunks_ : std::min(first, chunks_);
+      limit_(l) = infinity<double>;
+      found_(l) = seen_(l) = 0;
+      wanted_(l) = std::min(first, chunks_);
     }
     actives_ = 0;
+    steps_ = -1;  // until the first chunk is chosen
+    next_match_ = std::min(first, chunks_);
     finished_ = false;
+    outdated_ = true;
   }
   /// sum |t - 0|, with the bits that an id of probability 0 gets.
   T cost_of_absence(index_t l) const {
@@ -122,7 +130,7 @@ class id_search {
     return sum;
   }
   T largest_mass(index_t block) const {
-    if (p_.mass.data == nullptr) return T(0);
+    if (p_.mass.data == nullptr) return infinity<T>;
     T most(0);
     for (index_t v = block * width; v < block * width + ids_from(block * width); ++v)
       most = std::max(most, p_.mass(b_, v));
@@ -139,17 +147,27 @@ class id_search {
 
   /// Chooses the next chunk and the columns that are to see it; or finishes.
   void plan() {
-    for (index_t a = 0; a < actives_; ++a) ++seen_(active_(a));
-    while (!choose()) {
-      matched_ = cheapest_.match();
-      finished_ = true;
-      for (index_t l = 0; l < seen_.size && matched_; ++l) {
-        wanted_(l) = std::min(reach(l), std::max(index_t(1), 2 * seen_(l)));
-        finished_ &= wanted_(l) <= seen_(l);
-      }
-      if (finished_) return;
+    for (index_t a = 0; a < actives_; ++a) {
+      index_t const l = active_(a);
+      ++seen_(l);
+      outdated_ |= found_(l) != 0;
+      found_(l) = 0;
+    }
+    ++steps_;
+    if (outdated_ && steps_ >= next_match_) match();
+    while (!finished_ && !choose()) outdated_ ? match() : finish();
+  }
+  void match() {
+    matched_ = cheapest_.match();
+    if (!matched_) return finish();
+    outdated_ = false;
+    next_match_ = steps_ + std::max(index_t(1), steps_ / 4);
+    for (index_t l = 0; l < seen_.size; ++l) {
+      limit_(l) = cheapest_.limit(l);
+      wanted_(l) = reach(l);
     }
   }
+  void finish() { finished_ = true; }
   /// The first chunk that a column wants and has not seen; false where there is none.
   bool choose() {
     chunk_ = chunks_;
@@ -162,7 +180,7 @@ class id_search {
   }
   /// Chunks in which an id could cost column l no more than what changes the matching.
   index_t reach(index_t l) const {
-    double const bound = teacher_mass_(l) * (1 - slack_) - cheapest_.limit(l) * (1 + slack_);
+    double const bound = teacher_mass_(l) * (1 - slack_) - limit_(l) * (1 + slack_);
     double const underflow = double(pairs_) * double(std::numeric_limits<T>::min());
     index_t low = 0, high = chunks_;  // of chunks whose largest mass suffices: at least, at most
     while (low < high) {
@@ -174,8 +192,8 @@ class id_search {
     return low;
   }
 
-  /// Writes the costs (active columns, width) of the ids from v on.
-  void compare(index_t v, T* out) const {
+  /// Writes the costs (active columns, width) of the ids from v on; those from `next` on follow.
+  void compare(index_t v, index_t next, T* out) const {
     std::fill_n(out, actives_ * width, T(0));
     index_t const ids = ids_from(v);
     for (index_t begin = 0; begin < pairs_; begin += pairs_of_a_tile) {
@@ -187,11 +205,21 @@ class id_search {
         student[n] = ids == width ? probabilities(student_token(begin + n), v, all_lanes{})
                                   : probabilities(student_token(begin + n), v, first_lanes{ids});
       }
+      // A row's next vector is far away: asked for here, it is there when it is needed.
+      index_t const end = begin + count;
+      end < pairs_ ? ask_for(v, end) : next >= 0 ? ask_for(next, 0) : void();
       for_row_groups(
           0, actives_, [&]<index_t Columns>(index_t a, std::integral_constant<index_t, Columns>) {
             add_differences<Columns>(teacher, student, count, &active_(a), out + a * width);
           });
     }
+  }
+  void ask_for(index_t v, index_t begin) const {
+    for (index_t n = begin; n < std::min(begin + pairs_of_a_tile, pairs_); ++n)
+      if (index_t const r = p_.tokens.row(p_.tokens.offset(b_) + student_token(n)); r >= 0) {
+        __builtin_prefetch(&p_.logits(r, v));
+        __builtin_prefetch(&p_.logits(r, v + ids_from(v) - 1));
+      }
   }
   template <class Which>
   Batch probabilities(index_t j, index_t v, Which which) const {
@@ -226,23 +254,29 @@ class id_search {
     for (index_t n = 0; n < count; ++n) {
       T const* const cost = &cost_(n, a * width);
       if (!xsimd::any(Batch::load_aligned(cost) <= Batch(T(cheapest_.most(l))))) continue;
-      index_t const v = width * order_(chunk_ * blocks_of_a_chunk + n);
-      for (index_t at = 0; at < ids_from(v); ++at) cheapest_.offer(l, v + at, double(cost[at]));
+      index_t const v = first_id(n);
+      for (index_t at = 0; at < ids_from(v); ++at) {
+        cheapest_.offer(l, v + at, double(cost[at]));
+        found_(l) |= double(cost[at]) <= limit_(l);
+      }
     }
   }
 
   match_columns<T, S, host_memory> const& p_;
   index_t blocks_, chunks_;
   cheapest_ids cheapest_;
-  host::vector<T> inverse_temperature_, share_;   // (longest sequence)
-  host::vector<T> block_mass_;                    // (blocks) the largest of a block's ids
-  host::vector<index_t> order_;                   // (blocks) by falling mass
-  host::vector<double> teacher_mass_;             // (K) over the pairs
+  host::vector<T> inverse_temperature_, share_;  // (longest sequence)
+  host::vector<T> block_mass_;                   // (blocks) the largest of a block's ids
+  host::vector<index_t> order_;                  // (blocks) by falling mass
+  host::vector<double> teacher_mass_;            // (K) over the pairs
+  host::vector<double> limit_;   // (K) what a cost must not exceed to change the last matching
+  host::vector<index_t> found_;  // (K) whether one did not, since
   host::vector<index_t> seen_, wanted_, active_;  // (K) chunks; columns that see the next one
   host::matrix<T> cost_;                          // (blocks of a chunk, active columns x width)
   index_t b_ = 0, pairs_ = 0, most_pairs_ = 0, actives_ = 0, chunk_ = 0;
+  index_t steps_ = 0, next_match_ = 0;
   double slack_ = 0;
-  bool finished_ = false, matched_ = false;
+  bool finished_ = false, matched_ = false, outdated_ = true;
 };
 
 /// Memory of one search for every sequence, and whether it found an answer.
