@@ -85,20 +85,34 @@ class cheapest_ids {
     }
     return true;
   }
+  /// With as few of the ids kept as prove to be enough.
   bool match_exactly() {
     index_t const k = columns();
     for (index_t l = 0; l < k; ++l)
       if (kept_(l) < k) return false;
-    if (k == 0) return true;
+    for (index_t edges = std::min<index_t>(k, 8); k > 0; edges = std::min(k, 2 * edges)) {
+      bool enough = assign(edges);
+      for (index_t l = 0; l < k && enough && edges < k; ++l)
+        enough = assignment_.row_price(l) <= cost_(l, edges);
+      if (enough || edges == k) return enough;
+    }
+    return true;
+  }
+  /// Chooses among the `edges` cheapest ids of every column; false where they do not suffice.
+  bool assign(index_t edges) {
+    index_t const k = columns();
     index_t* const ids = different_.data;  // one column of the problem for every different id
-    std::copy_n(id_.data, k * k, ids);
-    std::sort(ids, ids + k * k);
-    index_t* const end = std::unique(ids, ids + k * k);
+    for (index_t l = 0; l < k; ++l) std::copy_n(&id_(l, 0), edges, ids + l * edges);
+    std::sort(ids, ids + k * edges);
+    index_t* const end = std::unique(ids, ids + k * edges);
     for (index_t l = 0; l < k; ++l)
-      for (index_t e = 0; e < k; ++e) column_(l, e) = std::lower_bound(ids, end, id_(l, e)) - ids;
-    bool const solved = assignment_.solve(column_, cost_);
+      for (index_t e = 0; e < edges; ++e)
+        column_(l, e) = std::lower_bound(ids, end, id_(l, e)) - ids;
+    host::matrix<index_t const> const column{column_.data, k, edges, k};
+    host::matrix<double const> const cost{cost_.data, k, edges, k};
+    if (!assignment_.solve(column, cost)) return false;
     for (index_t l = 0; l < k; ++l) edge_(l) = assignment_.edge(l);
-    return solved;
+    return true;
   }
 
   index_t vocabulary_;

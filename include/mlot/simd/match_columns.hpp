@@ -9,15 +9,17 @@
 #include "mlot/simd/parallel.hpp"
 #include "mlot/simd/row_blocks.hpp"
 /// Ids are compared in blocks of one vector, the blocks of largest mass first, some blocks at a
-/// time (a chunk). Now and then the columns are matched with the best ids found. The matching says
+/// time (a chunk). After a chunk the columns are matched with the best ids found. The matching says
 /// what an id may cost at most to change it, and the mass how far down the order such an id could
-/// be: a column sees chunks as far as that. When all have, and found nothing that changes the
+/// be: a column sees blocks as far as that. When all have, and found nothing that changes the
 /// matching, it is the answer. Where mass tells nothing, every column sees every block.
-/// A block's probabilities stay in registers' reach, some tokens at a time, while the columns go
-/// by. Which chunks are seen depends on the data alone, never on threads.
+/// A few blocks' probabilities of some tokens are made at a time, in memory's order, and stay in
+/// the first-level cache while the columns go by. Which blocks a chunk has depends on the data
+/// alone, never on threads.
 namespace mlot::on {
-inline constexpr index_t pairs_of_a_tile = 32;  ///< summed by themselves, for accuracy
-inline constexpr index_t blocks_of_a_chunk = 32;
+inline constexpr index_t pairs_of_a_tile = 32;   ///< summed by themselves, for accuracy
+inline constexpr index_t blocks_of_a_group = 8;  ///< read together, row by row
+inline constexpr index_t least_chunk = 32;       ///< blocks that all columns see at a time
 
 /// One sequence's search. All threads of a team go through it together.
 template <class Batch, class T, storage S>
@@ -28,19 +30,19 @@ class id_search {
   id_search(match_columns<T, S, host_memory> const& p, arena<host_memory>& space)
       : p_(p),
         blocks_((p.logits.cols + width - 1) / width),
-        chunks_((blocks_ + blocks_of_a_chunk - 1) / blocks_of_a_chunk),
         cheapest_(p.teacher.cols, p.logits.cols, p.rule, space),
         inverse_temperature_(space.vector<T>(p.tokens.longest)),
         share_(space.vector<T>(p.tokens.longest)),
         block_mass_(space.vector<T>(blocks_)),
         order_(space.vector<index_t>(blocks_)),
+        chunk_(space.vector<index_t>(blocks_)),
         teacher_mass_(space.vector<double>(p.teacher.cols)),
         limit_(space.vector<double>(p.teacher.cols)),
         found_(space.vector<index_t>(p.teacher.cols)),
         seen_(space.vector<index_t>(p.teacher.cols)),
         wanted_(space.vector<index_t>(p.teacher.cols)),
         active_(space.vector<index_t>(p.teacher.cols)),
-        cost_(space.matrix<T>(std::min(blocks_of_a_chunk, blocks_), p.teacher.cols * width)) {}
+        cost_(space.matrix<T>(least_chunk * p.teacher.cols, width)) {}
 
   /// Matches sequence b's columns. One after the other: what the loop below needs of it.
   void run(index_t b, team const& threads) {
@@ -55,9 +57,9 @@ class id_search {
     }
     threads.wait();
     while (!finished_) {
-      index_t const count = blocks_in_chunk();
-      for (index_t n = threads.share(count); n < threads.share_end(count); ++n)
-        compare(first_id(n), n + 1 < threads.share_end(count) ? first_id(n + 1) : -1, &cost_(n, 0));
+      index_t const end = threads.share_end(count_);
+      for (index_t n = threads.share(count_); n < end; n += blocks_of_a_group)
+        compare(n, std::min(blocks_of_a_group, end - n));
       threads.wait();
       for (index_t a = threads.share(actives_); a < threads.share_end(actives_); ++a) keep(a);
       threads.wait();
@@ -71,11 +73,6 @@ class id_search {
 
  private:
   index_t ids_from(index_t v) const { return std::min(width, p_.logits.cols - v); }
-  index_t blocks_in_chunk() const {
-    return std::min(blocks_of_a_chunk, blocks_ - chunk_ * blocks_of_a_chunk);
-  }
-  /// Of block n of the chunk.
-  index_t first_id(index_t n) const { return width * order_(chunk_ * blocks_of_a_chunk + n); }
   index_t teacher_token(index_t pair) const {
     return p_.teacher_offset(b_) +
            (p_.pairs.by_position() ? pair : p_.pairs.teacher(p_.pairs.offset(b_) + pair));
@@ -102,19 +99,17 @@ class id_search {
     double const of_one = sizeof(T) == 4 ? 4e-5 : 4e-13;
     slack_ = of_one + double(tokens + pairs_) * double(std::numeric_limits<T>::epsilon());
     index_t const k = p_.teacher.cols;
-    index_t const enough = k / width + 2;  // blocks, one of them perhaps not full
-    index_t const first = (enough + blocks_of_a_chunk - 1) / blocks_of_a_chunk;
+    // Blocks for K ids; one is perhaps not full.
+    enough_ = std::min(std::max(k / width + 2, least_chunk), blocks_);
     for (index_t l = 0; l < k; ++l) {
       T const absence = cost_of_absence(l);
       teacher_mass_(l) = double(absence);
       cheapest_.clear(l, double(absence));
       limit_(l) = infinity<double>;
       found_(l) = seen_(l) = 0;
-      wanted_(l) = std::min(first, chunks_);
+      wanted_(l) = enough_;
     }
-    actives_ = 0;
-    steps_ = -1;  // until the first chunk is chosen
-    next_match_ = std::min(first, chunks_);
+    actives_ = begin_ = count_ = 0;
     finished_ = false;
     outdated_ = true;
   }
@@ -149,85 +144,95 @@ class id_search {
   void plan() {
     for (index_t a = 0; a < actives_; ++a) {
       index_t const l = active_(a);
-      ++seen_(l);
+      seen_(l) = begin_ + count_;
       outdated_ |= found_(l) != 0;
       found_(l) = 0;
     }
-    ++steps_;
-    if (outdated_ && steps_ >= next_match_) match();
+    if (outdated_ && begin_ + count_ >= enough_) match();
     while (!finished_ && !choose()) outdated_ ? match() : finish();
   }
   void match() {
     matched_ = cheapest_.match();
     if (!matched_) return finish();
     outdated_ = false;
-    next_match_ = steps_ + std::max(index_t(1), steps_ / 4);
     for (index_t l = 0; l < seen_.size; ++l) {
       limit_(l) = cheapest_.limit(l);
       wanted_(l) = reach(l);
     }
   }
   void finish() { finished_ = true; }
-  /// The first chunk that a column wants and has not seen; false where there is none.
+  /// The first blocks that a column wants and has not seen; false where there are none. More at a
+  /// time for few columns, but not so many that the next matching would spare much.
   bool choose() {
-    chunk_ = chunks_;
+    begin_ = blocks_;
     for (index_t l = 0; l < seen_.size; ++l)
-      if (seen_(l) < wanted_(l)) chunk_ = std::min(chunk_, seen_(l));
+      if (seen_(l) < wanted_(l)) begin_ = std::min(begin_, seen_(l));
+    index_t end = begin_;
     actives_ = 0;
     for (index_t l = 0; l < seen_.size; ++l)
-      if (seen_(l) == chunk_ && chunk_ < wanted_(l)) active_(actives_++) = l;
-    return actives_ > 0;
+      if (seen_(l) == begin_ && begin_ < wanted_(l)) {
+        active_(actives_++) = l;
+        end = std::max(end, wanted_(l));
+      }
+    if (actives_ == 0) return false;
+    count_ = std::min(
+        {end - begin_, std::max(least_chunk, begin_ / 4), least_chunk * seen_.size / actives_});
+    std::copy_n(&order_(begin_), count_, chunk_.data);
+    std::sort(chunk_.data, chunk_.data + count_);
+    return true;
   }
-  /// Chunks in which an id could cost column l no more than what changes the matching.
+  /// Blocks in which an id could cost column l no more than what changes the matching.
   index_t reach(index_t l) const {
     double const bound = teacher_mass_(l) * (1 - slack_) - limit_(l) * (1 + slack_);
     double const underflow = double(pairs_) * double(std::numeric_limits<T>::min());
-    index_t low = 0, high = chunks_;  // of chunks whose largest mass suffices: at least, at most
+    index_t low = 0, high = blocks_;  // of blocks whose mass suffices: at least, at most
     while (low < high) {
       index_t const middle = (low + high) / 2;
-      double const mass = double(block_mass_(order_(middle * blocks_of_a_chunk)));
+      double const mass = double(block_mass_(order_(middle)));
       bool const suffices = double(most_pairs_) * mass * (1 + slack_) + underflow >= bound;
       (suffices ? low : high) = suffices ? middle + 1 : middle;
     }
     return low;
   }
 
-  /// Writes the costs (active columns, width) of the ids from v on; those from `next` on follow.
-  void compare(index_t v, index_t next, T* out) const {
-    std::fill_n(out, actives_ * width, T(0));
-    index_t const ids = ids_from(v);
+  /// Writes the costs (active columns, width) of the chunk's blocks from n on, `count` of them.
+  void compare(index_t n, index_t count) const {
+    T* const out = &cost_(n * actives_, 0);
+    std::fill_n(out, count * actives_ * width, T(0));
     for (index_t begin = 0; begin < pairs_; begin += pairs_of_a_tile) {
-      index_t const count = std::min(pairs_of_a_tile, pairs_ - begin);
-      Batch student[pairs_of_a_tile];
+      index_t const pairs = std::min(pairs_of_a_tile, pairs_ - begin);
+      Batch student[blocks_of_a_group][pairs_of_a_tile];
       T const* teacher[pairs_of_a_tile];
-      for (index_t n = 0; n < count; ++n) {
-        teacher[n] = &p_.teacher(teacher_token(begin + n), 0);
-        student[n] = ids == width ? probabilities(student_token(begin + n), v, all_lanes{})
-                                  : probabilities(student_token(begin + n), v, first_lanes{ids});
+      for (index_t at = 0; at < pairs; ++at) {
+        teacher[at] = &p_.teacher(teacher_token(begin + at), 0);
+        write_probabilities(student_token(begin + at), n, count, &student[0][at]);
       }
-      // A row's next vector is far away: asked for here, it is there when it is needed.
-      index_t const end = begin + count;
-      end < pairs_ ? ask_for(v, end) : next >= 0 ? ask_for(next, 0) : void();
-      for_row_groups(
-          0, actives_, [&]<index_t Columns>(index_t a, std::integral_constant<index_t, Columns>) {
-            add_differences<Columns>(teacher, student, count, &active_(a), out + a * width);
-          });
+      for (index_t g = 0; g < count; ++g)
+        for_row_groups(0, actives_,
+                       [&]<index_t Columns>(index_t a, std::integral_constant<index_t, Columns>) {
+                         add_differences<Columns>(teacher, student[g], pairs, &active_(a),
+                                                  out + (g * actives_ + a) * width);
+                       });
     }
   }
-  void ask_for(index_t v, index_t begin) const {
-    for (index_t n = begin; n < std::min(begin + pairs_of_a_tile, pairs_); ++n)
-      if (index_t const r = p_.tokens.row(p_.tokens.offset(b_) + student_token(n)); r >= 0) {
-        __builtin_prefetch(&p_.logits(r, v));
-        __builtin_prefetch(&p_.logits(r, v + ids_from(v) - 1));
-      }
-  }
-  template <class Which>
-  Batch probabilities(index_t j, index_t v, Which which) const {
+  /// Token j's probabilities in `count` blocks, pairs_of_a_tile apart.
+  void write_probabilities(index_t j, index_t n, index_t count, Batch* to) const {
     index_t const i = p_.tokens.offset(b_) + j, r = p_.tokens.row(i);
-    if (r < 0 || share_(j) == T(0)) return Batch(T(0));
-    Batch const z = load_lanes<Batch>(&p_.logits(r, v), which, -infinity<T>);
-    return exponential(Batch((z - Batch(p_.maximum(i))) * Batch(inverse_temperature_(j)))) *
-           Batch(share_(j));
+    T const share = share_(j);
+    bool const lacks = r < 0 || share == T(0);
+    S const* const z = lacks ? nullptr : &p_.logits(r, 0);
+    Batch const top(p_.maximum(i)), inverse(inverse_temperature_(j));
+    for (index_t g = 0; g < count; ++g, to += pairs_of_a_tile) {
+      index_t const v = width * chunk_(n + g), ids = ids_from(v);
+      auto const write = [=](auto which) {
+        Batch const logits = load_lanes<Batch>(z + v, which, -infinity<T>);
+        *to = exponential(Batch((logits - top) * inverse)) * Batch(share);
+      };
+      if (lacks)
+        *to = Batch(T(0));
+      else
+        ids == width ? write(all_lanes{}) : write(first_lanes{ids});
+    }
   }
   template <index_t Columns>
   static void add_differences(T const* const* teacher, Batch const* student, index_t count,
@@ -250,11 +255,11 @@ class id_search {
   }
   /// Offers the chunk's ids to active column `a`.
   void keep(index_t a) {
-    index_t const l = active_(a), count = blocks_in_chunk();
-    for (index_t n = 0; n < count; ++n) {
-      T const* const cost = &cost_(n, a * width);
+    index_t const l = active_(a);
+    for (index_t n = 0; n < count_; ++n) {
+      T const* const cost = &cost_(n * actives_ + a, 0);
       if (!xsimd::any(Batch::load_aligned(cost) <= Batch(T(cheapest_.most(l))))) continue;
-      index_t const v = first_id(n);
+      index_t const v = width * chunk_(n);
       for (index_t at = 0; at < ids_from(v); ++at) {
         cheapest_.offer(l, v + at, double(cost[at]));
         found_(l) |= double(cost[at]) <= limit_(l);
@@ -263,18 +268,19 @@ class id_search {
   }
 
   match_columns<T, S, host_memory> const& p_;
-  index_t blocks_, chunks_;
+  index_t blocks_;
   cheapest_ids cheapest_;
   host::vector<T> inverse_temperature_, share_;  // (longest sequence)
   host::vector<T> block_mass_;                   // (blocks) the largest of a block's ids
   host::vector<index_t> order_;                  // (blocks) by falling mass
+  host::vector<index_t> chunk_;                  // blocks begin_ to begin_ + count_ of it, rising
   host::vector<double> teacher_mass_;            // (K) over the pairs
   host::vector<double> limit_;   // (K) what a cost must not exceed to change the last matching
   host::vector<index_t> found_;  // (K) whether one did not, since
-  host::vector<index_t> seen_, wanted_, active_;  // (K) chunks; columns that see the next one
-  host::matrix<T> cost_;                          // (blocks of a chunk, active columns x width)
-  index_t b_ = 0, pairs_ = 0, most_pairs_ = 0, actives_ = 0, chunk_ = 0;
-  index_t steps_ = 0, next_match_ = 0;
+  host::vector<index_t> seen_, wanted_;  // (K) how many blocks of the order
+  host::vector<index_t> active_;         // columns that see the chunk
+  host::matrix<T> cost_;                 // (blocks of the chunk x active columns, width)
+  index_t b_ = 0, pairs_ = 0, most_pairs_ = 0, actives_ = 0, begin_ = 0, count_ = 0, enough_ = 0;
   double slack_ = 0;
   bool finished_ = false, matched_ = false, outdated_ = true;
 };
