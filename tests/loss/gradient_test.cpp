@@ -35,7 +35,7 @@ double quotient_error(Device device, oracle::loss_problem const& p, random_sourc
   double largest = 1, worst = 0;
   for (index_t i = 0; i < g.rows; ++i)
     for (index_t j = 0; j < g.cols; ++j) largest = std::max(largest, std::fabs(g(i, j)));
-  owned.loss.gradient = {};  // keeps what is there
+  owned.loss.gradient = {};    // keeps what is there
   if (owned.loss.matches()) {  // the columns are constants of the gradient
     owned.loss.options.k = owned.loss.width();
     owned.loss.options.matching = mlot::column_matching::given;

@@ -35,7 +35,7 @@ TEMPLATE_LIST_TEST_CASE("columns take the ids that they should, at every length 
   for (index_t const vocabulary : kit::lengths_around_lanes)
     for (kit::layout const where : kit::every_layout) {
       CAPTURE(vocabulary, where.step);
-      batch_of<TestType> all({.vocabulary = vocabulary, .where = where}, vocabulary);
+      batch_of<TestType> all({.vocabulary = vocabulary, .where = where}, std::uint64_t(vocabulary));
       check<TestType>(all);
     }
 }
@@ -159,7 +159,7 @@ TEMPLATE_LIST_TEST_CASE("equal costs go to the lower id", "[match_columns]", eve
                                      .student_lengths = {5, 2, 4},
                                      .k = 5,
                                      .vocabulary = vocabulary},
-                                    kinds);
+                                    std::uint64_t(kinds));
       for (index_t r = 0; r < all.logits.rows(); ++r)
         for (index_t v = kinds; v < vocabulary; ++v) all.logits(r, v) = all.logits(r, v - kinds);
       all.template sum<Device>();
