@@ -1,9 +1,9 @@
 // The whole loss, forward and backward, against the bytes that it cannot avoid. Items: tokens.
 #include "loss_batch.hpp"
-using mlot::bfloat16;
+using mlot::bfloat16, mlot::column_matching;
 
 namespace {
-template <class S>
+template <class S, column_matching Matching = column_matching::rank>
 struct loss_case : bench::loss_batch<S> {
   using T = typename bench::loss_batch<S>::T;
   using bench::loss_batch<S>::loss_batch;
@@ -15,6 +15,7 @@ struct loss_case : bench::loss_batch<S> {
         .student_logits = bench::view(own.student, own.rows, own.of.n),
         .student_tokens = own.tokens,
         .labels = {.label = bench::view(own.labels)},
+        .options = {.matching = Matching},
         .terms = bench::view(own.terms),
         .gradient = bench::view(own.gradient, own.rows, own.of.n)};
   }
@@ -60,4 +61,16 @@ void multi_level(benchmark::State& state) {
 }
 BENCHMARK_TEMPLATE(multi_level, float)->Apply(bench::loss_shapes);
 BENCHMARK_TEMPLATE(multi_level, bfloat16)->Apply(bench::loss_shapes);
+
+/// Columns matched by their probabilities. The scalar device compares every id with every column,
+/// so that a smaller batch is checked.
+template <column_matching Matching>
+void matched(benchmark::State& state) {
+  bench::loss_shape const checked{.sequences = 2, .length = 24, .m = 900, .n = 1400};
+  auto& one =
+      bench::measure<loss_case<float, Matching>>(state, bench::loss_shape_of(state), checked);
+  one.count_floor(state);
+}
+BENCHMARK_TEMPLATE(matched, column_matching::greedy)->Apply(bench::loss_shapes);
+BENCHMARK_TEMPLATE(matched, column_matching::exact)->Apply(bench::loss_shapes);
 }  // namespace

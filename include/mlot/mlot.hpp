@@ -20,6 +20,7 @@
 #include "mlot/scalar/deviation_temperature.hpp"
 #include "mlot/scalar/gather_columns.hpp"
 #include "mlot/scalar/logit_gradient.hpp"
+#include "mlot/scalar/match_columns.hpp"
 #include "mlot/scalar/pairwise_cost.hpp"
 #include "mlot/scalar/plan_rows.hpp"
 #include "mlot/scalar/problem_copy.hpp"

@@ -7,6 +7,7 @@
 #include "mlot/simd/column_probabilities.hpp"
 #include "mlot/simd/gather_columns.hpp"
 #include "mlot/simd/logit_gradient.hpp"
+#include "mlot/simd/match_columns.hpp"
 #include "mlot/simd/pairwise_cost.hpp"
 #include "mlot/simd/plan_rows.hpp"
 #include "mlot/simd/ranked_difference.hpp"

@@ -26,6 +26,7 @@ set(grid_test_files
     loss/loss_instances.cpp
     loss/golden_test.cpp
     loss/golden_gradient_test.cpp
+    loss/matching_test.cpp
     loss/multi_level_test.cpp
     loss/reference_code_test.cpp
     loss/sinkhorn_divergence_test.cpp

@@ -40,7 +40,18 @@ inline oracle::loss_problem problem_of(golden::npz const& c) {
   p.epsilon = c.number("lam");
   p.alpha = c.number("alpha"), p.beta = c.number("beta"), p.gamma = c.number("gamma");
   p.own_transport_ranking = c.whole("sd_rank_own") != 0;
+  if (c.has("match") && c.whole("match") == 1) p.rule = oracle::column_rule::greedy;
+  if (c.has("match") && c.whole("match") == 3) p.rule = oracle::column_rule::exact;
   return p;
+}
+/// The columns of an exact matching over whole vocabularies, cut afterwards, are given.
+inline bool is_cut(golden::npz const& c) { return c.has("match") && c.whole("match") == 2; }
+inline bool needs_matching(golden::npz const& c) {
+  return problem_of(c).rule != oracle::column_rule::rank;
+}
+template <class Device, class T>
+bool can_match(golden::npz const& c) {
+  return !needs_matching(c) || matches_columns<Device, T>;
 }
 
 /// A type that may rank other columns than the golden run, because two masses are closer than its
@@ -67,7 +78,8 @@ template <class T, class Device>
 std::unique_ptr<owned_loss<T>> run(Device device, golden::npz const& c,
                                    oracle::loss_problem const& p) {
   auto owned = std::make_unique<owned_loss<T>>(p);
-  if (!ranks_alike<T>(c))
+  bool const unmatched = p.pairs && needs_matching(c);  // a part that leaves out what is matched
+  if (!ranks_alike<T>(c) || is_cut(c) || unmatched)
     owned->give_columns(columns_from(c["teacher_idx"]), columns_from(c["student_idx"]),
                         columns_from(c["teacher_idx_sd"]), columns_from(c["student_idx_sd"]));
   REQUIRE(owned->run(device).ok());

@@ -55,7 +55,9 @@ class owned_loss {
       : teacher_rows_(p.teacher_rows),
         student_rows_(p.student_rows),
         sequences_(index_t(p.student_rows.size())),
-        width_(std::min(index_t(p.k), index_t(std::max(p.teacher.cols, p.student.cols)))),
+        width_(std::min(index_t(p.k), index_t(p.rule == oracle::column_rule::rank
+                                                  ? std::max(p.teacher.cols, p.student.cols)
+                                                  : p.teacher.cols))),
         teacher(index_t(p.teacher.rows), index_t(p.teacher.cols), where),
         student(index_t(p.student.rows), index_t(p.student.cols), where),
         gradient(index_t(p.student.rows), index_t(p.student.cols), where),
@@ -150,6 +152,8 @@ class owned_loss {
     o.alpha = T(p.alpha), o.beta = T(p.beta), o.gamma = T(p.gamma);
     o.reduce = p.divisor == 1 ? mlot::reduction::sum : mlot::reduction::divisor;
     o.divisor = T(p.divisor);
+    if (p.rule == oracle::column_rule::greedy) o.matching = mlot::column_matching::greedy;
+    if (p.rule == oracle::column_rule::exact) o.matching = mlot::column_matching::exact;
     if (p.own_transport_ranking) o.ranking = mlot::transport_ranking::own;
     if (p.plan_constant) o.derivative = mlot::sinkhorn_derivative::plan_constant;
     if (p.token_level) {
@@ -169,6 +173,11 @@ class owned_loss {
 
   std::vector<index_t> labels_, pair_offset_{0}, pair_teacher_, pair_student_;
 };
+
+/// Whether a device matches columns: kernels do not yet.
+template <class Device, class T>
+inline constexpr bool matches_columns =
+    mlot::has_version<Device, mlot::match_columns<T, T, mlot::host_memory>>;
 
 /// |x - reference| / |reference|; where the reference is zero, so must x be.
 inline double difference_of(long double x, long double reference) {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "oracle/assignment_oracle.hpp"
 #include "oracle/loss_tape.hpp"
 /// MultiLevelOT in long double, written from the paper's formulas and from nothing else; its
 /// gradient comes from the tape. Slow, literal, without any trick.
@@ -27,6 +28,9 @@ using rows_of_sequences = std::vector<std::vector<long>>;  ///< -1: an absent to
 using token_pair = std::pair<long, long>;                  ///< (teacher, student) token
 using columns = std::vector<std::vector<long>>;            ///< of every sequence; -1: none
 
+/// How the student's columns are chosen; `rank` by themselves.
+enum class column_rule { rank, greedy, exact };
+
 struct loss_problem {
   table teacher{}, student{};  ///< logits of all rows, tokens or not
   rows_of_sequences teacher_rows{}, student_rows{};
@@ -36,6 +40,7 @@ struct loss_problem {
   double temperature = 1, teacher_temperature = 1, transport_temperature = 2, epsilon = 0.1;
   double alpha = 0.15, beta = 0.1, gamma = 0.1, divisor = 1, upstream = 1;
   bool own_transport_ranking = false, plan_constant = false, token_level = false;
+  column_rule rule = column_rule::rank;
   /// Given columns, instead of ranks.
   std::optional<columns> teacher_columns{}, student_columns{};
   std::optional<columns> teacher_transport_columns{}, student_transport_columns{};
@@ -48,8 +53,9 @@ struct loss_result {
   std::vector<std::vector<long double>> gradient{};           ///< [student row][id]
   columns teacher_columns{}, student_columns{};
   columns teacher_transport_columns{}, student_transport_columns{};
-  /// Least relative gap between neighbours among the masses that decided a ranking. Where it is
-  /// near a type's rounding, that type may rank otherwise.
+  /// Least relative gap between neighbours among the masses that decided a ranking, or among the
+  /// costs that decided a greedy matching. Where it is near a type's rounding, that type may choose
+  /// otherwise.
   long double rank_gap = infinite;
 };
 
@@ -113,6 +119,31 @@ inline std::vector<long> rank(matrix const& p, std::size_t vocabulary, long widt
   ids.resize(static_cast<std::size_t>(width), -1);
   return ids;
 }
+/// The student's ids for the teacher's columns `ids`, by what tables of probabilities say.
+inline std::vector<long> matched(matrix const& t, matrix const& s, std::vector<long> const& ids,
+                                 std::vector<token_pair> const& aligned, std::size_t vocabulary,
+                                 column_rule rule, long double& gap) {
+  cost_table cost(ids.size(), std::vector<long double>(vocabulary, 0));
+  std::vector<long double> absence(ids.size(), 0);
+  for (auto const& [i, j] : aligned)
+    for (std::size_t l = 0; l < ids.size(); ++l) {
+      long double const of_teacher = t[std::size_t(i)][std::size_t(ids[l])].value;
+      absence[l] += of_teacher;
+      for (std::size_t v = 0; v < vocabulary; ++v)
+        cost[l][v] += std::fabs(of_teacher - s[std::size_t(j)][v].value);
+    }
+  if (rule == column_rule::exact) return exact_matching(cost, absence);
+  auto const chosen = greedy_matching(cost);
+  std::vector<bool> taken(vocabulary, false);
+  for (std::size_t l = 0; l < std::min(ids.size(), vocabulary); ++l) {
+    auto const best = std::size_t(chosen[l]);
+    taken[best] = true;
+    for (std::size_t v = 0; v < vocabulary; ++v)
+      if (!taken[v] && cost[l][v] > cost[l][best])
+        gap = std::min(gap, (cost[l][v] - cost[l][best]) / cost[l][v]);
+  }
+  return chosen;
+}
 inline number at(numbers const& row, long id, number const& missing) {
   return id < 0 ? missing : row[static_cast<std::size_t>(id)];
 }
@@ -142,7 +173,9 @@ inline loss_result multi_level(loss_problem const& p) {
   tape.clear();
   loss_result out;
   std::size_t const sequences = p.student_rows.size();
-  long const width = std::min<long>(p.k, long(std::max(p.teacher.cols, p.student.cols)));
+  long const widest =
+      long(p.rule == column_rule::rank ? std::max(p.teacher.cols, p.student.cols) : p.teacher.cols);
+  long const width = std::min<long>(p.k, widest);
   matrix leaves(p.student.rows);
   auto const rows_from = [&](table const& logits, std::vector<long> const& rows, bool student) {
     matrix z;
@@ -167,22 +200,27 @@ inline loss_result multi_level(loss_problem const& p) {
     matrix const s2 = probabilities(log_softmax_of(zs, p.transport_temperature));
     matrix const log_q = log_softmax_of(zs, 1);
 
+    std::vector<token_pair> aligned;
+    for (long i = 0; i < long(std::min(t.size(), s.size())); ++i) aligned.emplace_back(i, i);
+    if (p.pairs) aligned = (*p.pairs)[b];
     auto const choose = [&](std::optional<columns> const& given, matrix const& from,
                             std::size_t vocabulary) {
       return given ? (*given)[b] : rank(from, vocabulary, width, out.rank_gap);
     };
     auto const ct = choose(p.teacher_columns, t, p.teacher.cols);
-    auto const cs = choose(p.student_columns, s, p.student.cols);
+    auto const meet = [&](std::optional<columns> const& given, matrix const& of_teacher,
+                          matrix const& of_student, std::vector<long> const& ids) {
+      if (given || p.rule == column_rule::rank) return choose(given, of_student, p.student.cols);
+      return matched(of_teacher, of_student, ids, aligned, p.student.cols, p.rule, out.rank_gap);
+    };
+    auto const cs = meet(p.student_columns, t, s, ct);
     bool const own = p.own_transport_ranking;
     auto const ct2 = own ? choose(p.teacher_transport_columns, t2, p.teacher.cols) : ct;
-    auto const cs2 = own ? choose(p.student_transport_columns, s2, p.student.cols) : cs;
+    auto const cs2 = own ? meet(p.student_transport_columns, t2, s2, ct2) : cs;
     out.teacher_columns.push_back(ct), out.student_columns.push_back(cs);
     out.teacher_transport_columns.push_back(ct2), out.student_transport_columns.push_back(cs2);
 
     number difference, logarithm, cross_entropy, distance;
-    std::vector<token_pair> aligned;
-    for (long i = 0; i < long(std::min(t.size(), s.size())); ++i) aligned.emplace_back(i, i);
-    if (p.pairs) aligned = (*p.pairs)[b];
     for (auto const& [ti, si] : aligned) {
       auto const i = std::size_t(ti), j = std::size_t(si);
       for (std::size_t l = 0; l < std::size_t(width); ++l) {

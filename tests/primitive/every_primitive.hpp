@@ -50,6 +50,19 @@ class every_primitive {
                                             .maximum = student.maximum.vector(),
                                             .partition = student.partition.vector(),
                                             .out = cross_entropies.vector()});
+    for (auto const rule : {mlot::matching_rule::greedy, mlot::matching_rule::exact})
+      visit("match_columns",
+            mlot::match_columns<T, S, memory>{
+                .teacher = teacher.p.matrix(),
+                .teacher_offset = teacher.tokens.view().offset,
+                .logits = student.logits.matrix(),
+                .tokens = student_rows,
+                .maximum = student.maximum.vector(),
+                .partition = student.partition.vector(),
+                .mass = student.mass.matrix(),
+                .rule = rule,
+                .ids = matched[rule == mlot::matching_rule::exact].matrix(),
+                .objective = objective[rule == mlot::matching_rule::exact].vector()});
     mlot::aligned_terms<T, memory> const aligned{.teacher = teacher.p.matrix(),
                                                  .student = student.p.matrix(),
                                                  .student_log = student.log_p.matrix(),
@@ -165,7 +178,8 @@ class every_primitive {
     for (transport& to : transports)
       append(to.plan, to.plan_copy, to.projection, to.distance, to.row_scaling, to.column_scaling,
              to.cost_gradient);
-    for (int const n : {0, 1}) append(divergence[n], divergence_gradient[n]);
+    for (int const n : {0, 1})
+      append(divergence[n], divergence_gradient[n], matched[n], objective[n]);
     return all;
   }
 
@@ -230,6 +244,8 @@ class every_primitive {
   framed<T> row_share = shares(shape.row_offset), column_share = shares(shape.column_offset);
   framed<T> start{shape.columns()}, divergence[2] = {framed<T>(sequences), framed<T>(sequences)};
   framed<T> divergence_gradient[2] = {{shape.columns(), k}, {shape.columns(), k}};
+  framed<index_t> matched[2] = {{sequences, k}, {sequences, k}};
+  framed<T> objective[2] = {framed<T>(sequences), framed<T>(sequences)};
   framed<S> gradient{student.tokens.rows, vocabulary};
   framed<T> terms = some_terms(), sums{sequences};
   framed<T> partners{1, student.tokens.count() * k}, marginal{student.tokens.count() * k};

@@ -15,6 +15,13 @@ std::size_t workspace_size(Device device, Primitive const& p) {
     return 0;
 }
 
+/// Whether a device has a version of a primitive or loss, its own or one that it derives.
+template <class Device, class Primitive>
+concept has_version = requires(Device device, Primitive const& p,
+                               workspace<typename Primitive::memory> scratch) {
+  run(device, p, scratch);
+};
+
 /// The one door to every primitive and every loss: checks the arguments, then runs them on
 /// `device`. Host devices finish before it returns; a CUDA launch is asynchronous on its stream.
 template <class Device, class Primitive>
@@ -23,7 +30,7 @@ status compute(Device device, Primitive const& p,
   static_assert(std::is_same_v<typename Device::memory, typename Primitive::memory>,
                 "mlot::compute: these views live in one memory and this device reads another");
   static_assert(
-      requires { run(device, p, scratch); },
+      has_version<Device, Primitive>,
       "mlot::compute: no version for this device; include its header, e.g. mlot/mlot.hpp");
   if (status const checked = p.check(); !checked.ok()) return checked;
   if (scratch.size < workspace_size(device, p) || (scratch.size > 0 && scratch.data == nullptr))

@@ -8,6 +8,7 @@
 #include "mlot/primitive/aligned_terms.hpp"
 #include "mlot/primitive/cross_entropy.hpp"
 #include "mlot/primitive/logit_gradient.hpp"
+#include "mlot/primitive/match_columns.hpp"
 #include "mlot/primitive/segment_sums.hpp"
 #include "mlot/primitive/sequence_totals.hpp"
 #include "mlot/primitive/token_problems.hpp"
@@ -20,7 +21,10 @@ namespace mlot {
 /// Logits are final: soft-capping and scaling are the caller's. -inf masks a vocabulary id and is
 /// the same as not having it. Empty sequences, sequences without labels, k beyond a vocabulary and
 /// an empty batch are ordinary; their terms are 0. Columns beyond a vocabulary are -1; the tables
-/// are as wide as min(k, max(m, n)).
+/// are as wide as min(k, max(m, n)), under matching greedy and exact as min(k, m).
+/// The matchings compare the aligned tokens (match_columns); what they minimise is HAD, so that
+/// the sequence's absolute_difference is the objective of every matching, rank's too. They need
+/// match_columns on the device; without it they answer fault::value.
 /// NaN or +inf in a token's row answers fault::data with row and column. After any fault the
 /// outputs are untouched. Reads the teacher once, the student twice and writes the gradient once;
 /// allocates nothing.
@@ -43,16 +47,22 @@ struct multi_level {
 
   vector_view<T, Memory> terms{};            ///< (5) written, see multi_level_term
   matrix_view<Gradient, Memory> gradient{};  ///< (student rows, n) dL/dz; no memory: forward only
-  /// (B, width()) the columns compared. Written under matching rank where memory is given; read
-  /// under matching given. The transport_ pair only matters under transport_ranking::own.
+  /// (B, width()) the columns compared. Read under matching given, otherwise written where memory
+  /// is given. The transport_ pair only matters under transport_ranking::own.
   matrix_view<index_t, Memory> teacher_columns{}, student_columns{};
   matrix_view<index_t, Memory> teacher_transport_columns{}, student_transport_columns{};
   matrix_view<T, Memory> plan{};            ///< (teacher tokens, longest student sequence) optional
   matrix_view<T, Memory> sequence_terms{};  ///< (B, 4) before division, optional
 
   constexpr index_t sequences() const { return student_tokens.sequences(); }
+  /// Whether student columns are matched with the teacher's by their probabilities.
+  constexpr bool matches() const {
+    return options.matching == column_matching::greedy ||
+           options.matching == column_matching::exact;
+  }
   /// Columns of the tables.
   constexpr index_t width() const {
+    if (matches()) return std::min(options.k, teacher_logits.cols);
     index_t const widest = std::max(teacher_logits.cols, student_logits.cols);
     return std::min(options.k, widest);
   }
@@ -132,8 +142,12 @@ void list_steps(pipeline<Device>& steps,
                 multi_level<T, Teacher, Student, Gradient, typename Device::memory> const& loss) {
   using memory = typename Device::memory;
   auto const& o = loss.options;
+  using matching = match_columns<T, Student, memory>;
+  if (loss.matches() && !has_version<Device, matching>)
+    return steps.stop({fault::value, "multi_level.options.matching", "rank or given on this device",
+                       double(int(o.matching))});
   index_t const sequences = loss.sequences(), width = loss.width();
-  bool const ranks = o.matching == column_matching::rank;
+  bool const ranks = o.matching != column_matching::given, matches = loss.matches();
   bool const own = o.ranking == transport_ranking::own, backward = loss.gradient.data != nullptr;
   auto const lent = [&](matrix_view<index_t, memory> ids) {
     return ids.data != nullptr ? ids : steps.template matrix<index_t>(sequences, width);
@@ -170,8 +184,30 @@ void list_steps(pipeline<Device>& steps,
   student.sum_vocabulary(steps, "multi_level.student_logits", ranks, ranks && own,
                          loss.has_labels());
   if (ranks && outputs) teacher.rank(steps, own);
-  if (ranks) student.rank(steps, own);
+  if (ranks && !matches) student.rank(steps, own);
   teacher.gather(steps, "multi_level.teacher_columns", own, false);
+  if constexpr (has_version<Device, matching>) {
+    auto const match = [&](matrix_view<T, memory> table, T const& tau,
+                           vector_view<T, memory> partition, matrix_view<T, memory> mass,
+                           matrix_view<index_t, memory> ids) {
+      steps.step(matching{.teacher = table,
+                          .teacher_offset = loss.teacher_tokens.offset,
+                          .logits = loss.student_logits,
+                          .tokens = loss.student_tokens,
+                          .maximum = student.maximum,
+                          .partition = partition,
+                          .temperature = tau,
+                          .pairs = loss.pairs,
+                          .mass = mass,
+                          .rule = o.matching == column_matching::greedy ? matching_rule::greedy
+                                                                        : matching_rule::exact,
+                          .ids = ids});
+    };
+    if (matches) match(teacher.table, o.temperature, student.partition, student.mass, student.ids);
+    if (matches && own)
+      match(teacher.template transport_table<T>(steps), o.transport_temperature,
+            student.transport_partition, student.transport_mass, student.transport_ids);
+  }
   student.gather(steps, "multi_level.student_columns", own, true);
 
   // The terms, with the gradients of the tables.

@@ -5,8 +5,11 @@
 namespace mlot {
 /// Where a sequence's columns come from.
 enum class column_matching {
-  rank,  ///< either side's own ids of largest mass, rank by rank
-  given  ///< the caller's columns
+  rank,    ///< either side's own ids of largest mass, rank by rank
+  given,   ///< the caller's columns
+  greedy,  ///< the teacher's ids of largest mass, one after another, each with the student's free
+           ///< id whose probabilities differ least
+  exact  ///< the teacher's ids of largest mass with the student's ids so that the sum differs least
 };
 /// Which columns the transport cost compares.
 enum class transport_ranking {
