@@ -8,6 +8,10 @@
 #include "mlot/loss/sinkhorn_divergence.hpp"
 //
 #include "mlot/cost/squared_difference.hpp"
+#include "mlot/divergence/adaptive_kl.hpp"
+#include "mlot/divergence/jensen_shannon.hpp"
+#include "mlot/divergence/skewed_kl.hpp"
+#include "mlot/divergence/total_variation.hpp"
 #include "mlot/primitive/epsilon_schedule.hpp"
 #include "mlot/scalar/aligned_terms.hpp"
 #include "mlot/scalar/barycentric_projection.hpp"
@@ -15,6 +19,7 @@
 #include "mlot/scalar/cross_entropy.hpp"
 #include "mlot/scalar/debiased_transport.hpp"
 #include "mlot/scalar/deviation_temperature.hpp"
+#include "mlot/scalar/divergence.hpp"
 #include "mlot/scalar/gather_columns.hpp"
 #include "mlot/scalar/logit_gradient.hpp"
 #include "mlot/scalar/pairwise_cost.hpp"
