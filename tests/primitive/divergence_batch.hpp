@@ -202,7 +202,8 @@ struct divergence_batch {
       if (oracle::number const x = out(b); x != should.value[at])
         value.add(std::fabs(x - should.value[at]) /
                   (unit * std::max<oracle::number>(1, oracle::number(should.pairs[at]))));
-      entropy.relative(cross_entropy(b), should.cross_entropy[at]);
+      if (oracle::number const x = cross_entropy(b); x != should.cross_entropy[at])
+        entropy.add(std::fabs(x - should.cross_entropy[at]) / (1 + should.cross_entropy[at]));
     }
     oracle::number off = 0, norm = 0;
     index_t wrong_zeros = 0;

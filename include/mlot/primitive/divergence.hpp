@@ -26,7 +26,7 @@ struct dense_teacher {
 /// p = softmax(z / temperature) at student token j,
 ///
 ///   out(b) = sum_(i,j) D(q || p)                                                  [nat]
-///   CE(b)  = as in cross_entropy, at temperature 1
+///   CE(b)  = as in cross_entropy, at temperature 1; 0 without labels
 ///   gradient(r, v) = weight(b) / temperature sum_(i : (i,j)) p_v (h_v - <p, h>)      h = dD / dp
 ///                  + cross_entropy_weight (softmax(z)_v - [v = label(r)])
 ///
