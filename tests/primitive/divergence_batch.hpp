@@ -178,7 +178,7 @@ struct divergence_batch {
         for (size_t v = 0; v < size_t(shape.n); ++v) {
           oracle::number const hit = index_t(v) == label(r) && z[v] > -oracle::infinity;
           all.gradient[size_t(r)][v] += w * (p[v] - hit);
-          all.magnitude[size_t(r)][v] += w * (p[v] + hit);
+          all.magnitude[size_t(r)][v] += std::fabs(w) * (p[v] + hit);
         }
       }
     }

@@ -18,6 +18,7 @@ enum class mixture_weight {
 /// w and over 1 - w. Source: Agarwal et al., On-policy distillation of language models (2023).
 template <real T>
 struct jensen_shannon {
+  static constexpr bool mixes = true;
   T beta = T(0.5);  ///< 0 to 1
   mixture_weight weighs = mixture_weight::teacher;
 

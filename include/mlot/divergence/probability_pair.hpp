@@ -8,7 +8,7 @@ template <class V>
 struct probability_pair {
   V q, p;          ///< of the teacher, of the student
   V log_q, log_p;  ///< from logits, never of a rounded probability; -inf: the id is not there
-  V ratio;         ///< exp(-|log q - log p|): the smaller over the larger of q and p
+  V ratio;         ///< exp(-|log q - log p|), the smaller over the larger; for a kind that mixes
 };
 
 /// What an id adds to a divergence D, and dD / dlog p there but for a multiple of p, which is the
@@ -20,7 +20,8 @@ struct divergence_term {
 
 /// A kind of divergence: a formula by ids, value and slope, with its parameters. A slope of +inf
 /// (the student has an id that the teacher lacks) is for the devices to leave out. A kind that
-/// `adapts` has a member `forward_share` that devices set token by token.
+/// adapts has a member `forward_share` that devices set token by token; one that mixes, and reads
+/// `ratio`, says so by `static constexpr bool mixes = true`.
 template <class Kind, class T>
 concept divergence_kind = requires(Kind const kind, probability_pair<T> const& x) {
   { kind.term(x) } -> std::same_as<divergence_term<T>>;
@@ -29,6 +30,18 @@ concept divergence_kind = requires(Kind const kind, probability_pair<T> const& x
 template <class Kind>
 concept adaptive_kind = requires(Kind kind) {
   kind.forward_share;
+};
+
+template <class Kind>
+concept mixing_kind = Kind::mixes;
+
+/// The logarithm of V; a device has its own for its batches.
+template <class V>
+struct logarithm_of {
+  MLOT_HOST_DEVICE static V value(V const& x) {
+    using std::log;
+    return V(log(x));
+  }
 };
 
 /// a where the condition holds, else b: of numbers, as xsimd's is of batches.
@@ -52,13 +65,12 @@ struct over_mixture {
 
   template <real T>
   MLOT_HOST_DEVICE over_mixture(probability_pair<V> const& x, T const& w) {
-    using std::exp, std::log;
     V const d = x.log_q - x.log_p, zero(0);
     auto const teacher_has_more = d > zero;
     V const of_larger = V(select(teacher_has_more, V(w), V(T(1) - w)));
     V const of_smaller = V(select(teacher_has_more, V(T(1) - w), V(w)));
     V const s = of_larger + of_smaller * x.ratio;
-    V const log_s = V(log(s));
+    V const log_s = logarithm_of<V>::value(s);
     log_q = V(select(teacher_has_more, zero, d)) - log_s;
     log_p = V(select(teacher_has_more, V(-d), zero)) - log_s;
     p = V(select(teacher_has_more, x.ratio, V(1))) / s;

@@ -6,6 +6,7 @@ namespace mlot {
 /// beyond: at most -log skew. Source: Ko et al., DistiLLM (2024).
 template <real T>
 struct skewed_kl {
+  static constexpr bool mixes = true;
   T skew = T(0.1);  ///< lambda, 0 to 1
 
   template <class V>
@@ -27,6 +28,7 @@ struct skewed_kl {
 /// finite beyond: at most -log skew. Source: Ko et al., DistiLLM (2024).
 template <real T>
 struct skewed_reverse_kl {
+  static constexpr bool mixes = true;
   T skew = T(0.1);  ///< lambda, 0 to 1
 
   template <class V>

@@ -6,17 +6,16 @@
 #include "mlot/primitive/cross_entropy.hpp"
 namespace mlot {
 /// A teacher by its logits at every id. Log-probabilities are such logits, at temperature 1.
-template <real T, storage S, class Memory>
+template <real T, storage S = T, class Memory = host_memory>
 struct dense_teacher {
   matrix_view<S const, Memory> logits{};  ///< (teacher rows, m) any row stride
   token_rows<Memory> tokens{};            ///< B sequences
-  T temperature = T(1);                   ///< above 0
+  T temperature = T(0);                   ///< above 0; 0: the student's
 
   constexpr requirement inputs() const {
     return requirement()
         .usable("divergence.teacher.logits", logits)
-        .also(tokens.check("divergence.teacher.tokens", logits.rows))
-        .temperature("divergence.teacher.temperature", temperature);
+        .also(tokens.check("divergence.teacher.tokens", logits.rows));
   }
 };
 
@@ -68,9 +67,12 @@ struct divergence {
   constexpr index_t most_pairs() const {
     return pairs.by_position() ? student_tokens.tokens() : pairs.student.size;
   }
+  constexpr T teacher_temperature() const {
+    return teacher.temperature == T(0) ? temperature : teacher.temperature;
+  }
   constexpr bool backward() const { return gradient.data != nullptr; }
 
-  constexpr status check() const {
+  constexpr requirement inputs() const {
     index_t const b = sequences();
     return teacher.inputs()
         .usable("divergence.student_logits", student_logits)
@@ -78,17 +80,22 @@ struct divergence {
         .that(teacher.tokens.sequences() == b, fault::shape, "divergence.teacher.tokens",
               double(teacher.tokens.sequences()), "as many sequences as student_tokens")
         .temperature("divergence.temperature", temperature)
+        .temperature("divergence.teacher.temperature", teacher_temperature())
         .also(pairs.check("divergence.pairs", teacher.tokens.offset, student_tokens.offset))
         .also(labels.check("divergence.labels", student_tokens, student_logits.rows,
                            student_logits.cols))
         .also(kind.check())
+        .optional("divergence.gradient", gradient, student_logits.rows, student_logits.cols,
+                  "the shape of student_logits");
+  }
+  constexpr status check() const {
+    index_t const b = sequences();
+    return inputs()
         .vector("divergence.out", out, b, "one element a sequence")
         .optional("divergence.cross_entropy", cross_entropy, b, "one element a sequence")
         .each("divergence.weight", weight, b, "one element a sequence")
         .finite("divergence.weight", weight.one)
         .finite("divergence.cross_entropy_weight", cross_entropy_weight)
-        .optional("divergence.gradient", gradient, student_logits.rows, student_logits.cols,
-                  "the shape of student_logits")
         .answer();
   }
 };

@@ -80,7 +80,7 @@ struct compared_tokens<
     return {.logits = p.teacher.logits,
             .tokens = {ends, teacher_row, teacher_row.size},
             .maximum = teacher_maximum,
-            .at = {{p.teacher.temperature, teacher_partition, {}}}};
+            .at = {{p.teacher_temperature(), teacher_partition, {}}}};
   }
   vocabulary_mass<T, S, host_memory> student_sums() const {
     return {.logits = p.student_logits,
@@ -90,7 +90,7 @@ struct compared_tokens<
             .temperatures = sums_twice() ? 2 : 1};
   }
   token_softmax<T> teacher(index_t pair) const {
-    return {teacher_maximum(pair), teacher_partition(pair), p.teacher.temperature};
+    return {teacher_maximum(pair), teacher_partition(pair), p.teacher_temperature()};
   }
   token_softmax<T> student(index_t token) const {
     return {student_maximum(token), student_partition(token), p.temperature};

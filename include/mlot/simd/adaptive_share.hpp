@@ -5,10 +5,10 @@
 /// all below passes 1/2 is looked for by halving, which takes some ten sweeps over a row that is in
 /// the caches.
 namespace mlot::on {
-template <class Batch, storage Teacher, storage S>
+template <class Batch, class Kind, storage Teacher, storage S>
 struct head_and_tail {
   using T = typename Batch::value_type;
-  compared_rows<Batch, Teacher, S> const& row;
+  compared_rows<Batch, Kind, Teacher, S> const& row;
 
   /// The ids with log q at most x: their mass, the largest log q among them, the least above.
   struct split {
@@ -77,8 +77,8 @@ struct head_and_tail {
   }
 };
 
-template <class Batch, storage Teacher, storage S>
-typename Batch::value_type adaptive_share(compared_rows<Batch, Teacher, S> const& row) {
-  return head_and_tail<Batch, Teacher, S>{row}.share();
+template <class Batch, class Kind, storage Teacher, storage S>
+typename Batch::value_type adaptive_share(compared_rows<Batch, Kind, Teacher, S> const& row) {
+  return head_and_tail<Batch, Kind, Teacher, S>{row}.share();
 }
 }  // namespace mlot::on

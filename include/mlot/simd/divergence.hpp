@@ -18,6 +18,7 @@ struct divergence_pass;
 template <class Batch, class T, class Kind, storage Teacher, storage S, storage G>
 struct divergence_pass<Batch, dense_divergence<T, Kind, Teacher, S, G>> {
   using primitive = dense_divergence<T, Kind, Teacher, S, G>;
+  using rows_of_pair = compared_rows<Batch, Kind, Teacher, S>;
   primitive const& p;
   compared_tokens<primitive> const& all;
   mass_pass<Batch, T, Teacher> const& teacher_pass;
@@ -26,13 +27,13 @@ struct divergence_pass<Batch, dense_divergence<T, Kind, Teacher, S, G>> {
   vector_view<T, host_memory> const& entropy;  ///< (student tokens) cross-entropy
   bool streams;
 
-  compared_rows<Batch, Teacher, S> rows(index_t token, index_t pair) const {
+  rows_of_pair rows(index_t token, index_t pair) const {
     return {{p.teacher.logits, all.teacher_row(pair), all.teacher(pair)},
             {p.student_logits, p.student_tokens.row(token), all.student(token)}};
   }
 
   /// A pair's value, and what its gradient needs of the whole row.
-  void sum(compared_rows<Batch, Teacher, S> const& row, index_t pair) const {
+  void sum(rows_of_pair const& row, index_t pair) const {
     Kind const kind = all.kind(pair);
     Batch value_sum(T(0)), slope_sum(T(0)), mass_sum(T(0));
     row.for_blocks([&](index_t begin, index_t end, auto const& at) {
@@ -107,7 +108,7 @@ struct divergence_pass<Batch, dense_divergence<T, Kind, Teacher, S, G>> {
     for (index_t n = first; n < last; ++n) {
       value(n) = T(0);
       if (!all.compares(token, n)) continue;
-      compared_rows<Batch, Teacher, S> const row = rows(token, n);
+      rows_of_pair const row = rows(token, n);
       if constexpr (adaptive_kind<Kind>) all.forward_share(n) = adaptive_share(row);
       sum(row, n);
     }

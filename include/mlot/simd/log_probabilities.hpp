@@ -5,6 +5,7 @@
 #include "mlot/scalar/divergence.hpp"
 #include "mlot/simd/exponentials.hpp"
 #include "mlot/simd/lanes.hpp"
+#include "mlot/simd/logarithm.hpp"
 #include "mlot/simd/vocabulary_mass.hpp"
 namespace mlot::on {
 /// A row of logits as log-probabilities, in lanes.
@@ -30,7 +31,7 @@ struct log_probability_row {
 };
 
 /// A teacher's and a student's row. Ids beyond the shorter one count as absent there.
-template <class Batch, storage Teacher, storage S>
+template <class Batch, class Kind, storage Teacher, storage S>
 struct compared_rows {
   using T = typename Batch::value_type;
   log_probability_row<Batch, Teacher> teacher;
@@ -48,8 +49,17 @@ struct compared_rows {
       Batch const absent(-infinity<T>);
       Batch const log_q = teacher_has ? teacher.at(begin + v, which) : absent;
       Batch const log_p = student_has ? student.at(begin + v, which) : absent;
-      return {exponential(log_q), exponential(log_p), log_q, log_p,
-              exponential(Batch(-xsimd::abs(Batch(log_q - log_p))))};
+      if constexpr (mixing_kind<Kind>) {  // one exponential less than by three
+        Batch const none(T(0)), d = log_q - log_p;
+        auto const teacher_has_more = d > none;
+        Batch const larger = exponential(xsimd::max(log_q, log_p));
+        Batch const ratio = exponential(Batch(-xsimd::abs(d)));
+        Batch const smaller = xsimd::select(larger > none, larger * ratio, none);
+        return {xsimd::select(teacher_has_more, larger, smaller),
+                xsimd::select(teacher_has_more, smaller, larger), log_q, log_p, ratio};
+      } else {
+        return {exponential(log_q), exponential(log_p), log_q, log_p, Batch(T(0))};
+      }
     }
   };
   block at(index_t begin) const {
