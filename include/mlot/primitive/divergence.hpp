@@ -38,13 +38,15 @@ struct dense_teacher {
 /// gradient 0, and the others are compared among themselves. A row of -inf only, or an absent
 /// token, has no distribution: its pairs count 0. Never NaN.
 /// Every row of `gradient` is written: rows that are no token become 0. In place (gradient =
-/// student_logits) is allowed. Without memory for `gradient`: values only.
+/// student_logits) is allowed, over the teacher's logits it is not. Without memory for `gradient`:
+/// values only.
 /// NaN or +inf in the row of a student token, or of a teacher token in a pair, answers fault::data
 /// with its row and column; `gradient` is then unspecified, the other outputs are untouched.
 /// Host memory, simd: reads either side once, writes the gradient once.
-/// Accuracy: tests/primitive/divergence_test.cpp asserts, with l the largest |log p| or |log q|
-/// that counts, values within 4e-7 (1 + l) in float and 1e-15 (1 + l) in double, and the gradient
-/// within as much of its weight. Same bits for any number of threads.
+/// Accuracy, with l the largest -log p or -log q: the value of a pair within 4e-7 (1 + l) in float,
+/// 1e-15 (1 + l) in double, the gradient within as much of the norm of its summands, cross-entropy
+/// within 1e-6 (1 + CE) and 1e-13 (1 + CE); half and bfloat16 gradients within an eps more:
+/// tests/primitive/divergence_test.cpp. Same bits for any number of threads.
 template <real T, class Kind, class Teacher, storage S, storage G, class Memory>
 requires divergence_kind<Kind, T>
 struct divergence {
