@@ -149,7 +149,7 @@ TEMPLATE_LIST_TEST_CASE("NaN and +inf logits are answered with row and column", 
       CHECK(student.column == column);
       status const teacher = answer([&](auto& all) {
         set(all.student, all.student_tokens.row[4]);
-        set(all.teacher, all.teacher_tokens.row[7]);
+        set(all.teacher, all.teacher_tokens.row[8]);
         set(all.teacher, all.teacher_tokens.row[3]);
       });
       CHECK(int(teacher.code) == int(fault::data));

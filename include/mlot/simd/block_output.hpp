@@ -13,7 +13,7 @@ inline void write_block(G* out, typename Batch::value_type const* from, index_t 
   constexpr std::size_t bytes = width * sizeof(G);  // of a vector of the output
   auto const plainly = [=](index_t begin, index_t end) {
     for_lanes<Batch>(end - begin, [=](index_t v, auto which) {
-      store_lanes(out + begin + v, Batch::load_unaligned(from + begin + v), which);
+      store_lanes(out + begin + v, load_lanes<Batch>(from + begin + v, which), which);
     });
   };
   if (!streams) return plainly(0, count);
