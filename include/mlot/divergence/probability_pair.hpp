@@ -1,5 +1,6 @@
 #pragma once
 #include <cmath>
+#include <concepts>
 
 #include "mlot/core/requirement.hpp"
 namespace mlot {
