@@ -3,6 +3,7 @@
 #include "mlot/core/version.hpp"
 //
 #include "mlot/loss/answer_windows.hpp"
+#include "mlot/loss/divergence_distillation.hpp"
 #include "mlot/loss/multi_level.hpp"
 #include "mlot/loss/reference_code.hpp"
 #include "mlot/loss/sinkd.hpp"
@@ -10,6 +11,10 @@
 #include "mlot/loss/universal_logit.hpp"
 //
 #include "mlot/cost/squared_difference.hpp"
+#include "mlot/divergence/adaptive_kl.hpp"
+#include "mlot/divergence/jensen_shannon.hpp"
+#include "mlot/divergence/skewed_kl.hpp"
+#include "mlot/divergence/total_variation.hpp"
 #include "mlot/primitive/epsilon_schedule.hpp"
 #include "mlot/scalar/aligned_terms.hpp"
 #include "mlot/scalar/all_columns.hpp"
@@ -18,6 +23,7 @@
 #include "mlot/scalar/cross_entropy.hpp"
 #include "mlot/scalar/debiased_transport.hpp"
 #include "mlot/scalar/deviation_temperature.hpp"
+#include "mlot/scalar/divergence.hpp"
 #include "mlot/scalar/gather_columns.hpp"
 #include "mlot/scalar/logit_gradient.hpp"
 #include "mlot/scalar/match_columns.hpp"

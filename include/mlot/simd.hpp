@@ -5,6 +5,7 @@
 #include "mlot/simd/aligned_terms.hpp"
 #include "mlot/simd/barycentric_projection.hpp"
 #include "mlot/simd/column_probabilities.hpp"
+#include "mlot/simd/divergence.hpp"
 #include "mlot/simd/gather_columns.hpp"
 #include "mlot/simd/logit_gradient.hpp"
 #include "mlot/simd/match_columns.hpp"

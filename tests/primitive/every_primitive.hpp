@@ -129,6 +129,7 @@ class every_primitive {
                                                       .labels = {label.vector()},
                                                       .label_partition = student.partition.vector(),
                                                       .gradient = ranked_gradient.matrix()});
+    visit("divergence", divergence_of(mlot::jensen_shannon<T>(), 0));
     visit("sequence_totals",
           mlot::sequence_totals<T, memory>{
               .terms = terms.matrix(), .weight = {T(1), T(1), T(1), T(1)}, .out = totals.vector()});
@@ -160,6 +161,16 @@ class every_primitive {
                                        .divergence = divergence[streams].vector(),
                                        .student_gradient = divergence_gradient[streams].matrix()});
     }
+    visit("adaptive divergence", divergence_of(mlot::adaptive_kl<T>(), 1));
+    visit("divergence_distillation",
+          mlot::divergence_distillation<T, mlot::jensen_shannon<T>, mlot::dense_teacher<T, S>, S>{
+              .teacher = {teacher.logits.matrix(), teacher.tokens.view()},
+              .student_logits = student.logits.matrix(),
+              .student_tokens = student.tokens.view(),
+              .labels = {label.vector()},
+              .options = {.temperature = T(2)},
+              .terms = distillation_terms.vector(),
+              .gradient = distillation_gradient.matrix()});
     visit("epsilon_schedule", mlot::epsilon_schedule<T, memory>{.of = scheduled.of(*this),
                                                                 .first = T(1),
                                                                 .factor = T(0.25),
@@ -180,6 +191,8 @@ class every_primitive {
              to.cost_gradient);
     for (int const n : {0, 1})
       append(divergence[n], divergence_gradient[n], matched[n], objective[n]);
+    for (int const n : {0, 1}) append(compared[n], compared_gradient[n]);
+    append(distillation_terms, distillation_gradient);
     return all;
   }
 
@@ -223,6 +236,18 @@ class every_primitive {
               .distance = distance.vector()};
     }
   };
+  template <class Kind>
+  auto divergence_of(Kind kind, int n) {
+    return mlot::divergence<T, Kind, mlot::dense_teacher<T, S>, S, S, memory>{
+        .teacher = {teacher.logits.matrix(), teacher.tokens.view()},
+        .student_logits = student.logits.matrix(),
+        .student_tokens = student.tokens.view(),
+        .temperature = T(2),
+        .labels = {label.vector()},
+        .kind = kind,
+        .out = compared[n].vector(),
+        .gradient = compared_gradient[n].matrix()};
+  }
   static void append_bytes(std::vector<std::byte>& all, auto& array) {
     for (index_t i = 0; i < array.rows(); ++i)
       for (index_t j = 0; j < array.cols(); ++j) {
@@ -252,6 +277,10 @@ class every_primitive {
   framed<index_t> token_offset{student.tokens.count() + 1};
   framed<T> ranked_differences{sequences};
   framed<S> ranked_gradient{student.tokens.rows, vocabulary};
+  framed<T> compared[2] = {framed<T>(sequences), framed<T>(sequences)}, distillation_terms{3};
+  framed<S> compared_gradient[2] = {{student.tokens.rows, vocabulary},
+                                    {student.tokens.rows, vocabulary}};
+  framed<S> distillation_gradient{student.tokens.rows, vocabulary};
 
   framed<index_t> labels() const {
     framed<index_t> all(student.tokens.rows);

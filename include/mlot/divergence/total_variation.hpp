@@ -1,0 +1,14 @@
+#pragma once
+#include "mlot/divergence/probability_pair.hpp"
+namespace mlot {
+/// 1/2 sum |p - q|, at most 1; h = 1/2 sign(p - q), sign(0) = 0.
+struct total_variation {
+  template <class V>
+  MLOT_HOST_DEVICE divergence_term<V> term(probability_pair<V> const& x) const {
+    using std::abs;
+    V const half(0.5), difference = x.p - x.q;
+    return {V(half * V(abs(difference))), V(half * x.p * V(sign(difference)))};
+  }
+  constexpr status check() const { return {}; }
+};
+}  // namespace mlot
