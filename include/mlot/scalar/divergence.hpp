@@ -9,10 +9,10 @@
 namespace mlot::on {
 /// log p(z) = (z - maximum) inverse_temperature - log_partition, of one token.
 template <real T>
-struct token_softmax {
+struct softmax_of_token {
   T maximum = -infinity<T>, inverse_temperature = T(1), log_partition = T(0);
 
-  token_softmax(T const& top, T const& partition, T const& temperature)
+  softmax_of_token(T const& top, T const& partition, T const& temperature)
       : maximum(top), inverse_temperature(T(1) / temperature) {
     using std::log;
     if (exists()) log_partition = T(log(partition));
@@ -89,10 +89,10 @@ struct compared_tokens<
             .at = {{p.temperature, student_partition, {}}, {T(1), unit_partition, {}}},
             .temperatures = sums_twice() ? 2 : 1};
   }
-  token_softmax<T> teacher(index_t pair) const {
+  softmax_of_token<T> teacher(index_t pair) const {
     return {teacher_maximum(pair), teacher_partition(pair), p.teacher_temperature()};
   }
-  token_softmax<T> student(index_t token) const {
+  softmax_of_token<T> student(index_t token) const {
     return {student_maximum(token), student_partition(token), p.temperature};
   }
   bool compares(index_t token, index_t pair) const {
@@ -152,7 +152,7 @@ struct compared_pair {
   using T = std::remove_cvref_t<decltype(std::declval<Divergence>().temperature)>;
   Divergence const& p;
   index_t teacher_row, student_row;
-  token_softmax<T> teacher, student;
+  softmax_of_token<T> teacher, student;
 
   probability_pair<T> at(index_t v) const {
     using std::abs, std::exp;

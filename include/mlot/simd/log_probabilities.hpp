@@ -17,7 +17,7 @@ struct log_probability_row {
   Batch maximum, inverse_temperature, minus_log_partition;
 
   log_probability_row(matrix_view<S const, host_memory> logits, index_t r,
-                      token_softmax<T> const& of)
+                      softmax_of_token<T> const& of)
       : z(&logits(r, 0)),
         size(logits.cols),
         maximum(of.maximum),
