@@ -24,7 +24,7 @@ using of_tables =
          table_softmax_gradient<T, memory>, aligned_terms<T, memory>,
          aligned_terms_gradient<T, memory>, table_product<T, memory>, problem_copy<T, memory>,
          segment_sums<T, memory>, sequence_totals<T, memory>, token_problems<T, memory>,
-         debiased_transport<T, memory>>;
+         debiased_transport<T, memory>, all_columns<memory>>;
 /// Into a loss in float that computes its transport in double, and out of it.
 using between = list<column_probabilities<double, memory, float>,
                      problem_copy<float, memory, double>, table_product<float, memory, double>>;

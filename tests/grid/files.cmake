@@ -29,6 +29,7 @@ set(grid_test_files
     loss/matching_test.cpp
     loss/multi_level_test.cpp
     loss/reference_code_test.cpp
+    loss/sinkd_test.cpp
     loss/sinkhorn_divergence_test.cpp
     loss/streamed_transport_test.cpp
     loss/traps_test.cpp
