@@ -19,6 +19,7 @@
 namespace mlot::on {
 inline constexpr index_t pairs_of_a_tile = 32;   ///< summed by themselves, for accuracy
 inline constexpr index_t blocks_of_a_group = 8;  ///< read together, row by row
+inline constexpr index_t pairs_ahead = 4;        ///< whose logits are asked for
 inline constexpr index_t least_chunk = 32;       ///< blocks that all columns see at a time
 
 /// One sequence's search. All threads of a team go through it together.
@@ -126,10 +127,10 @@ class id_search {
   }
   T largest_mass(index_t block) const {
     if (p_.mass.data == nullptr) return infinity<T>;
-    T most(0);
-    for (index_t v = block * width; v < block * width + ids_from(block * width); ++v)
-      most = std::max(most, p_.mass(b_, v));
-    return most;
+    index_t const v = block * width, ids = ids_from(v);
+    T const* const mass = &p_.mass(b_, v);
+    return lane_max(ids == width ? load_lanes<Batch>(mass, all_lanes{})
+                                 : load_lanes<Batch>(mass, first_lanes{ids}));
   }
   void sort_blocks() {
     for (index_t k = 0; k < blocks_; ++k) order_(k) = k;
@@ -205,7 +206,7 @@ class id_search {
       T const* teacher[pairs_of_a_tile];
       for (index_t at = 0; at < pairs; ++at) {
         teacher[at] = &p_.teacher(teacher_token(begin + at), 0);
-        write_probabilities(student_token(begin + at), n, count, &student[0][at]);
+        write_probabilities(begin + at, n, count, &student[0][at]);
       }
       for (index_t g = 0; g < count; ++g)
         for_row_groups(0, actives_,
@@ -215,20 +216,27 @@ class id_search {
                        });
     }
   }
-  /// Token j's probabilities in `count` blocks, pairs_of_a_tile apart.
-  void write_probabilities(index_t j, index_t n, index_t count, Batch* to) const {
-    index_t const i = p_.tokens.offset(b_) + j, r = p_.tokens.row(i);
+  /// The student's logits of a pair; null where it has none.
+  S const* logits(index_t pair) const {
+    index_t const j = student_token(pair), r = p_.tokens.row(p_.tokens.offset(b_) + j);
+    return r < 0 || share_(j) == T(0) ? nullptr : &p_.logits(r, 0);
+  }
+  /// A pair's student probabilities in `count` blocks, pairs_of_a_tile apart. Rows lie far from
+  /// each other in memory: what comes next is asked for on the way.
+  void write_probabilities(index_t pair, index_t n, index_t count, Batch* to) const {
+    index_t const j = student_token(pair), i = p_.tokens.offset(b_) + j;
     T const share = share_(j);
-    bool const lacks = r < 0 || share == T(0);
-    S const* const z = lacks ? nullptr : &p_.logits(r, 0);
+    S const* const z = logits(pair);
+    S const* const ahead = logits(std::min(pair + pairs_ahead, pairs_ - 1));
     Batch const top(p_.maximum(i)), inverse(inverse_temperature_(j));
     for (index_t g = 0; g < count; ++g, to += pairs_of_a_tile) {
       index_t const v = width * chunk_(n + g), ids = ids_from(v);
+      if (ahead != nullptr) __builtin_prefetch(ahead + v);
       auto const write = [=](auto which) {
         Batch const logits = load_lanes<Batch>(z + v, which, -infinity<T>);
         *to = exponential(Batch((logits - top) * inverse)) * Batch(share);
       };
-      if (lacks)
+      if (z == nullptr)
         *to = Batch(T(0));
       else
         ids == width ? write(all_lanes{}) : write(first_lanes{ids});
@@ -312,7 +320,8 @@ std::size_t scratch_size(simd<Arch>, match_columns<T, S, host_memory> const& p) 
 template <class Arch, has_lanes T, storage S>
 status run(simd<Arch>, match_columns<T, S, host_memory> const& p, workspace<host_memory> scratch) {
   using search = id_search<lanes_of<T, Arch>, T, S>;
-  if (p.logits.col_stride != 1 || p.teacher.col_stride != 1) return run(scalar{}, p, scratch);
+  if (p.logits.col_stride != 1 || p.teacher.col_stride != 1 || p.mass.col_stride != 1)
+    return run(scalar{}, p, scratch);
   arena<host_memory> space(scratch);
   search_scratch<search> const all(p, space);
   index_t const sequences = p.tokens.sequences(), work = p.logits.cols * p.teacher.cols;
