@@ -57,19 +57,33 @@ CLI::Option* number_or(CLI::App& app, std::string const& name, Number& into, cha
   return number(app, name, into, help)->default_str(otherwise);
 }
 
-/// An option that says one of two words.
+/// An option that says one of these words. It starts as `into` is.
+template <class Value>
+CLI::Option* choice(CLI::App& app, std::string const& name,
+                    std::vector<std::pair<std::string, Value>> const& allowed, Value& into,
+                    std::string const& help) {
+  std::string listed, spoken, start;
+  for (auto const& [word, value] : allowed) {
+    bool const first = listed.empty(), last = word == allowed.back().first;
+    listed += (first ? "" : ",") + word;
+    spoken += (first ? "" : last ? " or " : ", ") + word;
+    if (value == into) start = word;
+  }
+  auto const take = [&into, name, allowed, spoken](CLI::results_t const& words) {
+    for (auto const& [word, value] : allowed)
+      if (word == words.front()) {
+        into = value;
+        return true;
+      }
+    throw user_error(name + ": " + words.front() + " given, must be " + spoken);
+  };
+  return app.add_option(name, take, help)->type_name("{" + listed + "}")->default_str(start);
+}
+/// One of two.
 CLI::Option* choice(CLI::App& app, std::string const& name, std::string const& no,
                     std::string const& yes, bool& into, bool starts, std::string const& help) {
   into = starts;
-  auto const take = [&into, name, no, yes](CLI::results_t const& words) {
-    if (words.front() != no && words.front() != yes)
-      throw user_error(name + ": " + words.front() + " given, must be " + no + " or " + yes);
-    into = words.front() == yes;
-    return true;
-  };
-  return app.add_option(name, take, help)
-      ->type_name("{" + no + "," + yes + "}")
-      ->default_str(starts ? yes : no);
+  return choice<bool>(app, name, {{no, false}, {yes, true}}, into, help);
 }
 
 struct optional_number {
@@ -116,6 +130,15 @@ struct subcommand {
     number_or(app, "--gamma", s.gamma, "0.1", "Weight of the Sinkhorn term within them");
     choice(app, "--transport-ranking", "shared", "own", s.own_ranking, false,
            "The transport cost compares the same columns, or those ranked at its temperature");
+    choice<mlot::column_matching>(app, "--matching",
+                                  {{"rank", mlot::column_matching::rank},
+                                   {"greedy", mlot::column_matching::greedy},
+                                   {"exact", mlot::column_matching::exact}},
+                                  s.matching,
+                                  "The student's columns: its own by mass, or those that differ "
+                                  "least from the teacher's, one after another or in sum");
+    choice(app, "--transport-level", "sequence", "token", s.token_level, false,
+           "Transport between the tokens of a sequence, or between the columns of every token");
     choice(app, "--sinkhorn-gradient", "unrolled", "plan_constant", s.plan_constant, false,
            "Exact through all iterations, or with the plan held constant");
     number_or(app, "--weight", s.weight, "1", "Factor of the whole distillation part of the total");
@@ -182,6 +205,9 @@ struct subcommand {
   void check_paper() const {
     for (char const* const name : {"--skip-student-eos", "--skip-teacher-eos"})
       if (given(name)) throw user_error(name + std::string(": only with --preset reference_code"));
+    if (s.token_level && !s.plan.empty())
+      throw user_error(
+          "--plan: only with --transport-level sequence, which has a plan between tokens");
   }
   /// Its constants are part of what it reproduces. Naming a default is allowed: scripts may pass
   /// every option.
@@ -199,6 +225,8 @@ struct subcommand {
     constant("--alpha", s.alpha == fixed.alpha);
     constant("--beta", s.beta == fixed.beta);
     constant("--gamma", s.gamma == fixed.gamma);
+    constant("--matching", s.matching == fixed.matching);
+    constant("--transport-level", !s.token_level);
     constant("--transport-ranking", !s.own_ranking);
     constant("--sinkhorn-gradient", !s.plan_constant);
     for (char const* const name : {"--labels", "--teacher-labels"})

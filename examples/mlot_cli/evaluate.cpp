@@ -103,6 +103,8 @@ mlot::multi_level_options<T> paper_options(settings const& s) {
   o.alpha = T(s.weight * s.alpha);
   o.beta = T(s.beta);
   o.gamma = T(s.gamma);
+  o.matching = s.matching;
+  if (s.token_level) o.level = mlot::transport_level::token;
   if (s.own_ranking) o.ranking = mlot::transport_ranking::own;
   if (s.plan_constant) o.derivative = mlot::sinkhorn_derivative::plan_constant;
   return o;
@@ -127,7 +129,10 @@ evaluation<T> evaluate_paper(settings const& s, input_pair<S> const& input, want
   loss.terms = {out.terms.data(), index_t(out.terms.size())};
   if (want.held != nullptr) {
     loss.options.matching = mlot::column_matching::given;
-    out.columns = *want.held;
+    out.columns = *want.held;  // which greedy and exact made narrower
+    for (auto* lists : {&out.columns.teacher, &out.columns.student, &out.columns.teacher_transport,
+                        &out.columns.student_transport})
+      *lists = lists->widened(loss.width());
   } else {
     column_lists const lists(loss.sequences(), std::max(loss.width(), index_t(0)));
     out.columns = {lists, lists, {}, {}};
@@ -144,6 +149,7 @@ evaluation<T> evaluate_paper(settings const& s, input_pair<S> const& input, want
   if (want.plan) loss.plan = matrix(plan, rows.tokens(), columns.longest);
 
   run(loss, by);
+  if (want.held != nullptr) out.columns = *want.held;
   list_rows(columns, out.rows);
   if (want.plan) lay_out_plan<T>(out, loss.plan, rows, columns, teacher.batched || student.batched);
   return out;

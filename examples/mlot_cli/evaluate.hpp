@@ -14,6 +14,14 @@ struct column_lists {
   column_lists() = default;
   column_lists(index_t count, index_t size)
       : lists(count), width(size), ids(std::size_t(count * size)) {}
+  /// With as many ids a list, -1 behind those that there are.
+  column_lists widened(index_t to) const {
+    column_lists all(lists, to);
+    for (index_t b = 0; b < lists; ++b)
+      for (index_t l = 0; l < to; ++l)
+        all.ids[std::size_t(b * to + l)] = l < width ? ids[std::size_t(b * width + l)] : -1;
+    return all;
+  }
   mlot::host::matrix<index_t> view() { return {ids.data(), lists, width, width}; }
   /// The ids that sequence b is compared in.
   std::span<index_t const> of(index_t b) const {

@@ -3,7 +3,7 @@
 #include <optional>
 #include <string>
 
-#include "mlot/core/status.hpp"
+#include "mlot/loss/multi_level_options.hpp"
 namespace mlot_cli {
 using mlot::index_t;
 
@@ -21,7 +21,8 @@ struct settings {
   double temperature = 1, transport_temperature = 2, epsilon = 0.1;
   double alpha = 0.15, beta = 0.1, gamma = 0.1, weight = 1;
   std::optional<double> teacher_temperature;  ///< not given: temperature
-  bool own_ranking = false, plan_constant = false;
+  mlot::column_matching matching = mlot::column_matching::rank;
+  bool own_ranking = false, plan_constant = false, token_level = false;
   bool skip_student_end = false, skip_teacher_end = false;
 
   index_t samples = 20, seed = 0;

@@ -95,9 +95,11 @@ constexpr char const* devices[] = {"scalar"};
 }  // namespace
 
 TEST_CASE("mlot_cli loss prints the golden cases and writes their gradients and plans") {
-  for (char const* const name : {"paper_B01_base", "paper_B06_k_gt_student_vocab",
-                                 "paper_B26_Tt12_Ts7", "paper_B35_sd_rank_own"}) {
+  for (char const* const name :
+       {"paper_B01_base", "paper_B06_k_gt_student_vocab", "paper_B26_Tt12_Ts7", "paper_B28_greedy",
+        "paper_B33_exact_k", "paper_B35_sd_rank_own"}) {
     golden::npz const c(MLOT_TEST_DATA "/" + std::string(name) + ".npz");
+    long const match = c.has("match") ? c.whole("match") : 0;
     small_case in;
     words const files = {"--teacher", golden_file(in, c, "teacher_logits"),
                          "--student", golden_file(in, c, "student_logits"),
@@ -108,7 +110,10 @@ TEST_CASE("mlot_cli loss prints the golden cases and writes their gradients and 
               digits(c.number("lam")) + " --iterations " + std::to_string(c.whole("n_iters")) +
               " --alpha " + digits(c.number("alpha")) + " --beta " + digits(c.number("beta")) +
               " --gamma " + digits(c.number("gamma")) + " --transport-ranking " +
-              (c.whole("sd_rank_own") != 0 ? "own" : "shared"));
+              (c.whole("sd_rank_own") != 0 ? "own" : "shared") + " --matching " +
+              (match == 0   ? "rank"
+               : match == 1 ? "greedy"
+                            : "exact"));
     for (std::string const device : devices)
       for (std::string const precision : {"f64", "f32"}) {
         double const tolerance = precision == "f64" ? 1e-10 : 1e-5;
@@ -332,6 +337,7 @@ TEST_CASE("mlot_cli check-gradient passes, and fails past the tolerance") {
   for (std::string const device : devices)
     for (std::string const precision : {"f64", "f32"})
       for (words const& more : {words{}, words{"--transport-ranking", "own"}, words{"--k", "3"},
+                                words{"--matching", "exact", "--transport-level", "token"},
                                 in.teacher_labelled + words{"--preset", "reference_code"}}) {
         outcome const result =
             in.run(check + words{"--device", device, "--precision", precision} + more);
@@ -391,6 +397,10 @@ TEST_CASE("mlot_cli names the option, its value and what is allowed") {
       {{"--device", "cuda"}, {"--device: cuda given", "scalar", "simd"}},
       {{"--precision", "f16"}, {"--precision: f16 given", "f32", "f64"}},
       {{"--transport-ranking", "x"}, {"--transport-ranking: x given", "shared", "own"}},
+      {{"--matching", "best"}, {"--matching: best given", "rank, greedy or exact"}},
+      {{"--transport-level", "x"}, {"--transport-level: x given", "sequence or token"}},
+      {{"--transport-level", "token"}, {"--plan", "sequence"}},
+      {{"--preset", "reference_code", "--matching", "exact"}, {"--matching", "reference_code"}},
       {{"--sinkhorn-gradient", "x"}, {"--sinkhorn-gradient: x given", "unrolled"}},
       {{"--skip-student-eos"}, {"--skip-student-eos", "reference_code"}},
       {{"--preset", "reference_code"}, {"--labels", "missing"}},
