@@ -1,6 +1,5 @@
 #include "mlot/loss/universal_logit.hpp"
 
-#include "allocation_counter.hpp"
 #include "primitive/ranked_batch.hpp"
 #include "primitive/thread_count.hpp"
 using namespace mlot;
@@ -160,27 +159,21 @@ TEMPLATE_LIST_TEST_CASE("without labels, without sequences, without a gradient U
   for (index_t v = 0; v < none.shape.n; ++v) CHECK(none.gradient(0, v) == 0);
 }
 
-TEMPLATE_LIST_TEST_CASE("ULD has the same bits for any number of threads and allocates nothing",
-                        "[universal_logit]", every_storage) {
+TEMPLATE_LIST_TEST_CASE("ULD has the same bits for any number of threads", "[universal_logit]",
+                        every_storage) {
   using T = typename TestType::scalar;
   using S = typename TestType::storage;
-  typename TestType::device const device;
+  using device = typename TestType::device;
   kit::ranked_shape const shape{.m = 301, .n = 277, .step = 0.125};
   loss_batch<T, S> one(shape);
   {
     kit::thread_count const set(1);
-    kit::succeeds<decltype(device)>(one.loss());
-    auto const loss = one.loss();
-    std::vector<std::byte> scratch(workspace_size(device, loss));
-    long const before = allocations;
-    bool const ok = compute(device, loss, {scratch.data(), scratch.size()}).ok();
-    CHECK(allocations == before);
-    CHECK(ok);
+    kit::succeeds<device>(one.loss());
   }
   for (int const threads : {2, 4, 16, 20}) {
     kit::thread_count const set(threads);
     loss_batch<T, S> many(shape);
-    kit::succeeds<decltype(device)>(many.loss());
+    kit::succeeds<device>(many.loss());
     CHECK(many.terms.same_bits(one.terms));
     CHECK(many.sequence_terms.same_bits(one.sequence_terms));
     CHECK(many.gradient.same_bits(one.gradient));
