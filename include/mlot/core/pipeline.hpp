@@ -49,4 +49,24 @@ class pipeline {
   std::size_t scratch_ = 0;
   status first_;
 };
+
+/// What is listed by `list_steps(pipeline<Device>&, loss)`, in the loss's namespace: it runs, and
+/// asks for scratch, by its list.
+template <class Loss, class Device>
+concept list_of_steps = requires(pipeline<Device>& steps, Loss const& loss) {
+  list_steps(steps, loss);
+};
+
+template <class Device, list_of_steps<Device> Loss>
+std::size_t scratch_size(Device device, Loss const& loss) {
+  pipeline<Device> steps(device);
+  list_steps(steps, loss);
+  return steps.bytes();
+}
+template <class Device, list_of_steps<Device> Loss>
+status run(Device device, Loss const& loss, workspace<typename Device::memory> scratch) {
+  pipeline<Device> steps(device, scratch);
+  list_steps(steps, loss);
+  return steps.answer();
+}
 }  // namespace mlot

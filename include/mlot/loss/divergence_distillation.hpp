@@ -99,7 +99,6 @@ struct divergence_distillation {
   }
 };
 
-namespace detail {
 template <class Device, real T, class Kind, class Teacher, storage Student, storage Gradient>
 void list_steps(pipeline<Device>& steps,
                 divergence_distillation<T, Kind, Teacher, Student, Gradient,
@@ -128,25 +127,5 @@ void list_steps(pipeline<Device>& steps,
   copy(values.out, loss.sequence_divergence);
   auto const terms = column(totals).row_range(2, divergence_distillation_term::count);
   copy(terms.column(0), loss.terms);
-}
-}  // namespace detail
-
-template <class Device, real T, class Kind, class Teacher, storage Student, storage Gradient>
-std::size_t scratch_size(Device device,
-                         divergence_distillation<T, Kind, Teacher, Student, Gradient,
-                                                 typename Device::memory> const& loss) {
-  pipeline<Device> steps(device);
-  detail::list_steps(steps, loss);
-  return steps.bytes();
-}
-
-template <class Device, real T, class Kind, class Teacher, storage Student, storage Gradient>
-status run(Device device,
-           divergence_distillation<T, Kind, Teacher, Student, Gradient,
-                                   typename Device::memory> const& loss,
-           workspace<typename Device::memory> scratch) {
-  pipeline<Device> steps(device, scratch);
-  detail::list_steps(steps, loss);
-  return steps.answer();
 }
 }  // namespace mlot

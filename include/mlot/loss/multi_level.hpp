@@ -136,7 +136,6 @@ constexpr status multi_level<T, Teacher, Student, Gradient, Memory>::check() con
   return all.answer();
 }
 
-namespace detail {
 template <class Device, real T, storage Teacher, storage Student, storage Gradient>
 void list_steps(pipeline<Device>& steps,
                 multi_level<T, Teacher, Student, Gradient, typename Device::memory> const& loss) {
@@ -154,18 +153,18 @@ void list_steps(pipeline<Device>& steps,
   };
 
   // From logits to tables. Faults in data end in the first two steps, before anything is written.
-  ranked_model<Device, T, Teacher> teacher{.logits = loss.teacher_logits,
-                                           .tokens = loss.teacher_tokens,
-                                           .temperature = loss.teacher_temperature(),
-                                           .transport_temperature = o.transport_temperature,
-                                           .ids = lent(loss.teacher_columns),
-                                           .transport_ids = {}};
-  ranked_model<Device, T, Student> student{.logits = loss.student_logits,
-                                           .tokens = loss.student_tokens,
-                                           .temperature = o.temperature,
-                                           .transport_temperature = o.transport_temperature,
-                                           .ids = lent(loss.student_columns),
-                                           .transport_ids = {}};
+  detail::ranked_model<Device, T, Teacher> teacher{.logits = loss.teacher_logits,
+                                                   .tokens = loss.teacher_tokens,
+                                                   .temperature = loss.teacher_temperature(),
+                                                   .transport_temperature = o.transport_temperature,
+                                                   .ids = lent(loss.teacher_columns),
+                                                   .transport_ids = {}};
+  detail::ranked_model<Device, T, Student> student{.logits = loss.student_logits,
+                                                   .tokens = loss.student_tokens,
+                                                   .temperature = o.temperature,
+                                                   .transport_temperature = o.transport_temperature,
+                                                   .ids = lent(loss.student_columns),
+                                                   .transport_ids = {}};
   teacher.transport_ids = own ? lent(loss.teacher_transport_columns) : teacher.ids;
   student.transport_ids = own ? lent(loss.student_transport_columns) : student.ids;
   // Both models in turn use the same mass vectors, unless the teacher's ranking is an output: that
@@ -239,19 +238,19 @@ void list_steps(pipeline<Device>& steps,
   auto const transport_gradient = student_table();
   auto const transport = [&]<real U>(std::type_identity<U>) {
     auto const distance = terms.column(multi_level_term::sinkhorn);
-    transport_term<U, Device, T> term{.options = o,
-                                      .batch = {.row_offset = loss.teacher_tokens.offset,
-                                                .column_offset = loss.student_tokens.offset,
-                                                .rows = loss.teacher_tokens.tokens(),
-                                                .columns = loss.student_tokens.tokens(),
-                                                .longest_row = loss.student_tokens.longest},
-                                      .teacher = teacher.template transport_table<U>(steps),
-                                      .student = student.template transport_table<U>(steps),
-                                      .distance = distance,
-                                      .plan = loss.plan,
-                                      .backward = backward,
-                                      .weight = T(distillation * o.gamma),
-                                      .log_gradient = transport_gradient};
+    detail::transport_term<U, Device, T> term{.options = o,
+                                              .batch = {.row_offset = loss.teacher_tokens.offset,
+                                                        .column_offset = loss.student_tokens.offset,
+                                                        .rows = loss.teacher_tokens.tokens(),
+                                                        .columns = loss.student_tokens.tokens(),
+                                                        .longest_row = loss.student_tokens.longest},
+                                              .teacher = teacher.template transport_table<U>(steps),
+                                              .student = student.template transport_table<U>(steps),
+                                              .distance = distance,
+                                              .plan = loss.plan,
+                                              .backward = backward,
+                                              .weight = T(distillation * o.gamma),
+                                              .log_gradient = transport_gradient};
     if (o.level == transport_level::sequence) return term.list(steps);
     index_t const tokens = loss.student_tokens.tokens();
     token_problems<U, memory> const each{.teacher = term.teacher,
@@ -309,24 +308,5 @@ void list_steps(pipeline<Device>& steps,
       .label_partition = student.unit_partition,
       .cross_entropy_weight = scale,
       .gradient = loss.gradient});
-}
-}  // namespace detail
-
-template <class Device, real T, storage Teacher, storage Student, storage Gradient>
-std::size_t scratch_size(
-    Device device,
-    multi_level<T, Teacher, Student, Gradient, typename Device::memory> const& loss) {
-  pipeline<Device> steps(device);
-  detail::list_steps(steps, loss);
-  return steps.bytes();
-}
-
-template <class Device, real T, storage Teacher, storage Student, storage Gradient>
-status run(Device device,
-           multi_level<T, Teacher, Student, Gradient, typename Device::memory> const& loss,
-           workspace<typename Device::memory> scratch) {
-  pipeline<Device> steps(device, scratch);
-  detail::list_steps(steps, loss);
-  return steps.answer();
 }
 }  // namespace mlot

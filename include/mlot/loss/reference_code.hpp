@@ -128,6 +128,7 @@ struct batch_ranked_model {
                                                .probability = table});
   }
 };
+}  // namespace detail
 
 template <class Device, real T, storage Teacher, storage Student, storage Gradient>
 void list_steps(
@@ -137,10 +138,10 @@ void list_steps(
   using code = reference_code<T, Teacher, Student, Gradient, memory>;
   index_t const kept = code::kept_columns, sequences = loss.student_windows.sequences();
   index_t const n = loss.student_windows.tokens(), longest = loss.student_windows.longest;
-  batch_ranked_model<Device, T, Teacher> teacher(steps, loss.teacher_logits, loss.teacher_windows,
-                                                 loss.teacher_temperature, loss.teacher_columns,
-                                                 kept, "reference_code.teacher_logits");
-  batch_ranked_model<Device, T, Student> student(
+  detail::batch_ranked_model<Device, T, Teacher> teacher(
+      steps, loss.teacher_logits, loss.teacher_windows, loss.teacher_temperature,
+      loss.teacher_columns, kept, "reference_code.teacher_logits");
+  detail::batch_ranked_model<Device, T, Student> student(
       steps, loss.student_logits, loss.student_windows, loss.student_temperature,
       loss.student_columns, kept, "reference_code.student_logits");  // faults in data end here
   teacher.rank(steps);
@@ -255,24 +256,5 @@ void list_steps(
       .gradient = loss.gradient});
   steps.step(deviation_temperature_gradient<T, Student, Gradient, memory>{
       .of = student.spread, .gradient = loss.gradient});
-}
-}  // namespace detail
-
-template <class Device, real T, storage Teacher, storage Student, storage Gradient>
-std::size_t scratch_size(
-    Device device,
-    reference_code<T, Teacher, Student, Gradient, typename Device::memory> const& loss) {
-  pipeline<Device> steps(device);
-  detail::list_steps(steps, loss);
-  return steps.bytes();
-}
-
-template <class Device, real T, storage Teacher, storage Student, storage Gradient>
-status run(Device device,
-           reference_code<T, Teacher, Student, Gradient, typename Device::memory> const& loss,
-           workspace<typename Device::memory> scratch) {
-  pipeline<Device> steps(device, scratch);
-  detail::list_steps(steps, loss);
-  return steps.answer();
 }
 }  // namespace mlot

@@ -74,7 +74,6 @@ struct sinkd {
   }
 };
 
-namespace detail {
 template <class Device, real T, storage Teacher, storage Student, storage Gradient>
 void list_steps(pipeline<Device>& steps,
                 sinkd<T, Teacher, Student, Gradient, typename Device::memory> const& loss) {
@@ -87,18 +86,18 @@ void list_steps(pipeline<Device>& steps,
     steps.step(all);
     return all.ids;
   };
-  ranked_model<Device, T, Teacher> teacher{.logits = loss.teacher_logits,
-                                           .tokens = loss.teacher_samples,
-                                           .temperature = loss.temperature,
-                                           .transport_temperature = loss.temperature,
-                                           .ids = every_id(loss.teacher_logits.cols),
-                                           .transport_ids = {}};
-  ranked_model<Device, T, Student> student{.logits = loss.student_logits,
-                                           .tokens = loss.student_samples,
-                                           .temperature = loss.temperature,
-                                           .transport_temperature = loss.temperature,
-                                           .ids = every_id(loss.student_logits.cols),
-                                           .transport_ids = {}};
+  detail::ranked_model<Device, T, Teacher> teacher{.logits = loss.teacher_logits,
+                                                   .tokens = loss.teacher_samples,
+                                                   .temperature = loss.temperature,
+                                                   .transport_temperature = loss.temperature,
+                                                   .ids = every_id(loss.teacher_logits.cols),
+                                                   .transport_ids = {}};
+  detail::ranked_model<Device, T, Student> student{.logits = loss.student_logits,
+                                                   .tokens = loss.student_samples,
+                                                   .temperature = loss.temperature,
+                                                   .transport_temperature = loss.temperature,
+                                                   .ids = every_id(loss.student_logits.cols),
+                                                   .transport_ids = {}};
   teacher.sum_vocabulary(steps, "sinkd.teacher_logits", false, false, false);
   student.sum_vocabulary(steps, "sinkd.student_logits", false, false, loss.has_labels());
   teacher.gather(steps, "sinkd.teacher_logits", false, false);
@@ -117,19 +116,19 @@ void list_steps(pipeline<Device>& steps,
                                 : matrix_view<T, memory>{};
   multi_level_options<T> const options{
       .epsilon = loss.epsilon, .iterations = loss.iterations, .derivative = loss.derivative};
-  transport_term<T, Device, T>{.options = options,
-                               .batch = {.row_offset = loss.teacher_samples.offset,
-                                         .column_offset = loss.student_samples.offset,
-                                         .rows = loss.teacher_samples.tokens(),
-                                         .columns = loss.student_samples.tokens(),
-                                         .longest_row = loss.student_samples.longest},
-                               .teacher = teacher.table,
-                               .student = student.table,
-                               .distance = terms.column(multi_level_term::sinkhorn),
-                               .plan = loss.plan,
-                               .backward = backward,
-                               .weight = T(loss.weight * loss.upstream),
-                               .log_gradient = log_gradient}
+  detail::transport_term<T, Device, T>{.options = options,
+                                       .batch = {.row_offset = loss.teacher_samples.offset,
+                                                 .column_offset = loss.student_samples.offset,
+                                                 .rows = loss.teacher_samples.tokens(),
+                                                 .columns = loss.student_samples.tokens(),
+                                                 .longest_row = loss.student_samples.longest},
+                                       .teacher = teacher.table,
+                                       .student = student.table,
+                                       .distance = terms.column(multi_level_term::sinkhorn),
+                                       .plan = loss.plan,
+                                       .backward = backward,
+                                       .weight = T(loss.weight * loss.upstream),
+                                       .log_gradient = log_gradient}
       .list(steps);
   steps.step(sequence_totals<T, memory>{.terms = terms,
                                         .weight = {T(1), T(0), T(0), T(1)},
@@ -150,22 +149,5 @@ void list_steps(pipeline<Device>& steps,
                                                    .label_partition = student.unit_partition,
                                                    .cross_entropy_weight = loss.upstream,
                                                    .gradient = loss.gradient});
-}
-}  // namespace detail
-
-template <class Device, real T, storage Teacher, storage Student, storage Gradient>
-std::size_t scratch_size(
-    Device device, sinkd<T, Teacher, Student, Gradient, typename Device::memory> const& loss) {
-  pipeline<Device> steps(device);
-  detail::list_steps(steps, loss);
-  return steps.bytes();
-}
-
-template <class Device, real T, storage Teacher, storage Student, storage Gradient>
-status run(Device device, sinkd<T, Teacher, Student, Gradient, typename Device::memory> const& loss,
-           workspace<typename Device::memory> scratch) {
-  pipeline<Device> steps(device, scratch);
-  detail::list_steps(steps, loss);
-  return steps.answer();
 }
 }  // namespace mlot

@@ -89,7 +89,6 @@ struct sinkhorn_divergence {
   }
 };
 
-namespace detail {
 template <class Device, real T, class Ground>
 void list_steps(pipeline<Device>& steps,
                 sinkhorn_divergence<T, typename Device::memory, Ground> const& p) {
@@ -108,7 +107,7 @@ void list_steps(pipeline<Device>& steps,
     auto const dual = steps.template vector<T>(batch.problems());
     auto const converged = steps.template vector<index_t>(batch.problems());
     last.has_converged[problem++] = converged;
-    table_transport<derivative::envelope, T, Device, Ground>{
+    detail::table_transport<derivative::envelope, T, Device, Ground>{
         .teacher = from,
         .student = to,
         .batch = batch,
@@ -136,22 +135,5 @@ void list_steps(pipeline<Device>& steps,
   std::tie(last.student_self, last.self_gradient) = transport(
       p.student, p.student, p.student_batch(), p.column_marginal, p.column_marginal, backward);
   steps.step(last);
-}
-}  // namespace detail
-
-template <class Device, real T, class Ground>
-std::size_t scratch_size(Device device,
-                         sinkhorn_divergence<T, typename Device::memory, Ground> const& p) {
-  pipeline<Device> steps(device);
-  detail::list_steps(steps, p);
-  return steps.bytes();
-}
-
-template <class Device, real T, class Ground>
-status run(Device device, sinkhorn_divergence<T, typename Device::memory, Ground> const& p,
-           workspace<typename Device::memory> scratch) {
-  pipeline<Device> steps(device, scratch);
-  detail::list_steps(steps, p);
-  return steps.answer();
 }
 }  // namespace mlot

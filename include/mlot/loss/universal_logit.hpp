@@ -99,7 +99,6 @@ struct universal_logit {
   }
 };
 
-namespace detail {
 template <class Device, real T, storage Teacher, storage Student, storage Gradient>
 void list_steps(
     pipeline<Device>& steps,
@@ -166,24 +165,5 @@ void list_steps(
   copy(last, {loss.terms.data, loss.terms.size, 1, loss.terms.stride});
   if (loss.sequence_terms.data != nullptr)
     copy({sums.at(2), sums.rows, 2, sums.row_stride, 1}, loss.sequence_terms);
-}
-}  // namespace detail
-
-template <class Device, real T, storage Teacher, storage Student, storage Gradient>
-std::size_t scratch_size(
-    Device device,
-    universal_logit<T, Teacher, Student, Gradient, typename Device::memory> const& loss) {
-  pipeline<Device> steps(device);
-  detail::list_steps(steps, loss);
-  return steps.bytes();
-}
-
-template <class Device, real T, storage Teacher, storage Student, storage Gradient>
-status run(Device device,
-           universal_logit<T, Teacher, Student, Gradient, typename Device::memory> const& loss,
-           workspace<typename Device::memory> scratch) {
-  pipeline<Device> steps(device, scratch);
-  detail::list_steps(steps, loss);
-  return steps.answer();
 }
 }  // namespace mlot
