@@ -5,6 +5,7 @@
 #include "mlot/loss/answer_windows.hpp"
 #include "mlot/loss/divergence_distillation.hpp"
 #include "mlot/loss/multi_level.hpp"
+#include "mlot/loss/rank_teacher.hpp"
 #include "mlot/loss/reference_code.hpp"
 #include "mlot/loss/sinkd.hpp"
 #include "mlot/loss/sinkhorn_divergence.hpp"

@@ -25,6 +25,8 @@ namespace mlot {
 /// The matchings compare the aligned tokens (match_columns); what they minimise is HAD, so that
 /// the sequence's absolute_difference is the objective of every matching, rank's too. They need
 /// match_columns on the device; without it they answer fault::value.
+/// A teacher that rank_teacher has ranked before comes as `ranked_teacher` in the place of its
+/// logits; the loss then has the same bits, and nothing of the teacher is as wide as a vocabulary.
 /// NaN or +inf in a token's row answers fault::data with row and column. After any fault the
 /// outputs are untouched. Reads the teacher once, the student twice and writes the gradient once;
 /// allocates nothing.
@@ -37,7 +39,7 @@ template <real T, storage Teacher = T, storage Student = T, storage Gradient = S
 struct multi_level {
   using memory = Memory;
   matrix_view<Teacher const, Memory> teacher_logits{};  ///< (teacher rows, m) any row stride
-  token_rows<Memory> teacher_tokens{};                  ///< B sequences
+  token_rows<Memory> teacher_tokens{};  ///< B sequences, rows of the logits or of ranked_teacher
   matrix_view<Student const, Memory> student_logits{};  ///< (student rows, n)
   token_rows<Memory> student_tokens{};                  ///< B sequences
   row_labels<Memory> labels{};  ///< (student rows), or empty: no cross-entropy
@@ -53,6 +55,10 @@ struct multi_level {
   matrix_view<index_t, Memory> teacher_transport_columns{}, student_transport_columns{};
   matrix_view<T, Memory> plan{};            ///< (teacher tokens, longest student sequence) optional
   matrix_view<T, Memory> sequence_terms{};  ///< (B, 4) before division, optional
+  /// In the place of teacher_logits: columns ranked before, at these temperatures. Neither
+  /// teacher_columns nor teacher_transport_columns is then given memory; under matching given only
+  /// the student's columns are read.
+  mlot::ranked_teacher<T, Teacher, Memory> ranked_teacher{};
 
   constexpr index_t sequences() const { return student_tokens.sequences(); }
   /// Whether student columns are matched with the teacher's by their probabilities.
@@ -60,11 +66,14 @@ struct multi_level {
     return options.matching == column_matching::greedy ||
            options.matching == column_matching::exact;
   }
+  /// m.
+  constexpr index_t teacher_vocabulary() const {
+    return ranked_teacher.given() ? ranked_teacher.vocabulary : teacher_logits.cols;
+  }
   /// Columns of the tables.
   constexpr index_t width() const {
-    if (matches()) return std::min(options.k, teacher_logits.cols);
-    index_t const widest = std::max(teacher_logits.cols, student_logits.cols);
-    return std::min(options.k, widest);
+    if (matches()) return std::min(options.k, teacher_vocabulary());
+    return std::min(options.k, std::max(teacher_vocabulary(), student_logits.cols));
   }
   constexpr T divisor() const {
     if (options.reduce == reduction::divisor) return options.divisor;
@@ -85,7 +94,9 @@ constexpr status multi_level<T, Teacher, Student, Gradient, Memory>::check() con
   requirement all;
   all.usable("multi_level.teacher_logits", teacher_logits)
       .usable("multi_level.student_logits", student_logits)
-      .also(teacher_tokens.check("multi_level.teacher_tokens", teacher_logits.rows))
+      .also(teacher_tokens.check("multi_level.teacher_tokens", ranked_teacher.given()
+                                                                   ? ranked_teacher.normaliser.rows
+                                                                   : teacher_logits.rows))
       .also(student_tokens.check("multi_level.student_tokens", student_logits.rows))
       .that(teacher_tokens.sequences() == b, fault::shape, "multi_level.teacher_tokens",
             double(teacher_tokens.sequences()), "as many sequences as student_tokens")
@@ -128,11 +139,28 @@ constexpr status multi_level<T, Teacher, Student, Gradient, Memory>::check() con
     all.optional(argument, ids, b, width(), "one row a sequence, width() columns");
   };
   bool const given = options.matching == column_matching::given;
-  bool const own = given && options.ranking == transport_ranking::own;
-  columns("multi_level.teacher_columns", teacher_columns, given);
+  bool const own = options.ranking == transport_ranking::own;
+  if (ranked_teacher.given()) {
+    auto const absent = [&](char const* argument, auto const& view) {
+      all.that(view.data == nullptr, fault::shape, argument, double(view.rows),
+               "no memory beside a ranked_teacher");
+    };
+    absent("multi_level.teacher_logits", teacher_logits);
+    absent("multi_level.teacher_columns", teacher_columns);
+    absent("multi_level.teacher_transport_columns", teacher_transport_columns);
+    all.that(teacher_temperature() == ranked_teacher.temperature, fault::value,
+             "multi_level.options.teacher_temperature", as_double(teacher_temperature()),
+             "the temperature of ranked_teacher")
+        .that(options.transport_temperature == ranked_teacher.transport_temperature, fault::value,
+              "multi_level.options.transport_temperature", as_double(options.transport_temperature),
+              "the transport_temperature of ranked_teacher");
+    if (all.answer().ok()) all.also(ranked_teacher.check(teacher_tokens, options.k, own));
+  } else {
+    columns("multi_level.teacher_columns", teacher_columns, given);
+    columns("multi_level.teacher_transport_columns", teacher_transport_columns, given && own);
+  }
   columns("multi_level.student_columns", student_columns, given);
-  columns("multi_level.teacher_transport_columns", teacher_transport_columns, own);
-  columns("multi_level.student_transport_columns", student_transport_columns, own);
+  columns("multi_level.student_transport_columns", student_transport_columns, given && own);
   return all.answer();
 }
 
@@ -147,6 +175,7 @@ void list_steps(pipeline<Device>& steps,
                        double(int(o.matching))});
   index_t const sequences = loss.sequences(), width = loss.width();
   bool const ranks = o.matching != column_matching::given, matches = loss.matches();
+  bool const ranks_teacher = ranks && !loss.ranked_teacher.given();
   bool const own = o.ranking == transport_ranking::own, backward = loss.gradient.data != nullptr;
   auto const lent = [&](matrix_view<index_t, memory> ids) {
     return ids.data != nullptr ? ids : steps.template matrix<index_t>(sequences, width);
@@ -169,8 +198,8 @@ void list_steps(pipeline<Device>& steps,
   student.transport_ids = own ? lent(loss.student_transport_columns) : student.ids;
   // Both models in turn use the same mass vectors, unless the teacher's ranking is an output: that
   // may only be written when the student's logits have proved usable.
-  bool const outputs = ranks && (loss.teacher_columns.data != nullptr ||
-                                 loss.teacher_transport_columns.data != nullptr);
+  bool const outputs = ranks_teacher && (loss.teacher_columns.data != nullptr ||
+                                         loss.teacher_transport_columns.data != nullptr);
   index_t const widest = std::max(loss.teacher_logits.cols, loss.student_logits.cols);
   auto const new_mass = [&](bool wanted) {
     return wanted ? steps.template matrix<T>(sequences, widest) : matrix_view<T, memory>{};
@@ -178,11 +207,14 @@ void list_steps(pipeline<Device>& steps,
   teacher.mass = new_mass(ranks), teacher.transport_mass = new_mass(ranks && own);
   student.mass = outputs ? new_mass(ranks) : teacher.mass;
   student.transport_mass = outputs ? new_mass(ranks && own) : teacher.transport_mass;
-  teacher.sum_vocabulary(steps, "multi_level.teacher_logits", ranks, ranks && own, false);
-  if (ranks && !outputs) teacher.rank(steps, own);
+  if (loss.ranked_teacher.given())
+    teacher.take(steps, loss.ranked_teacher);
+  else
+    teacher.sum_vocabulary(steps, "multi_level.teacher_logits", ranks, ranks && own, false);
+  if (ranks_teacher && !outputs) teacher.rank(steps, own);
   student.sum_vocabulary(steps, "multi_level.student_logits", ranks, ranks && own,
                          loss.has_labels());
-  if (ranks && outputs) teacher.rank(steps, own);
+  if (outputs) teacher.rank(steps, own);
   if (ranks && !matches) student.rank(steps, own);
   teacher.gather(steps, "multi_level.teacher_columns", own, false);
   if constexpr (has_version<Device, matching>) {

@@ -1,5 +1,7 @@
 #pragma once
 #include "mlot/core/pipeline.hpp"
+#include "mlot/loss/ranked_teacher.hpp"
+#include "mlot/primitive/all_columns.hpp"
 #include "mlot/primitive/column_probabilities.hpp"
 #include "mlot/primitive/gather_columns.hpp"
 #include "mlot/primitive/top_columns.hpp"
@@ -19,6 +21,8 @@ struct ranked_model {
   matrix_view<T, memory> mass{}, transport_mass{};             ///< (B, >= V), then (B, V)
   matrix_view<T, memory> column_logits{}, transport_logits{};  ///< (tokens, K)
   matrix_view<T, memory> table{}, log_table{};                 ///< (tokens, K)
+  /// Where the columns of transport_ids are, if not in `logits`.
+  matrix_view<S const, memory> own_logits{};
 
   /// The pass over the vocabulary. Temperatures that agree share their sums.
   void sum_vocabulary(pipeline<Device>& steps, char const* argument, bool ranks,
@@ -52,16 +56,34 @@ struct ranked_model {
     steps.step(top_columns<T, memory>{.mass = mass, .ids = ids});
     if (own) steps.step(top_columns<T, memory>{.mass = transport_mass, .ids = transport_ids});
   }
+  /// In the place of both: a teacher that was ranked before.
+  void take(pipeline<Device>& steps, ranked_teacher<T, S, memory> const& ranked) {
+    using namespace ranked_teacher_normaliser;
+    logits = ranked.logits;
+    own_logits = ranked.transport_logits;
+    auto const numbers = steps.template matrix<T>(tokens.tokens(), count);
+    auto const every = steps.template matrix<index_t>(tokens.sequences(), count);
+    steps.step(all_columns<memory>{.vocabulary = count, .ids = every});
+    steps.step(gather_columns<T, T, memory>{
+        .logits = ranked.normaliser, .tokens = tokens, .ids = every, .table = numbers});
+    maximum = numbers.column(ranked_teacher_normaliser::maximum);
+    partition = numbers.column(ranked_teacher_normaliser::partition);
+    transport_partition = numbers.column(ranked_teacher_normaliser::transport_partition);
+    steps.step(all_columns<memory>{.vocabulary = logits.cols, .ids = ids});
+    transport_ids = ids;
+  }
   void gather(pipeline<Device>& steps, char const* argument, bool own, bool needs_log) {
     auto const new_table = [&] { return steps.template matrix<T>(tokens.tokens(), ids.cols); };
-    auto const columns = [&](matrix_view<index_t, memory> of) {
+    auto const columns = [&](matrix_view<S const, memory> from, matrix_view<index_t, memory> of) {
       gather_columns<T, S, memory> const picked{
-          .logits = logits, .tokens = tokens, .ids = of, .table = new_table()};
+          .logits = from, .tokens = tokens, .ids = of, .table = new_table()};
       steps.step(picked, argument);
       return picked.table;
     };
-    column_logits = columns(ids);
-    transport_logits = own ? columns(transport_ids) : column_logits;
+    column_logits = columns(logits, ids);
+    transport_logits =
+        own ? columns(own_logits.data != nullptr ? own_logits : logits, transport_ids)
+            : column_logits;
     table = new_table();
     if (needs_log) log_table = new_table();
     steps.step(column_probabilities<T, memory>{.logits = column_logits,
