@@ -36,6 +36,7 @@
 #include "mlot/scalar/sequence_totals.hpp"
 #include "mlot/scalar/sinkhorn.hpp"
 #include "mlot/scalar/sinkhorn_gradient.hpp"
+#include "mlot/scalar/sparse_divergence.hpp"
 #include "mlot/scalar/table_product.hpp"
 #include "mlot/scalar/table_softmax.hpp"
 #include "mlot/scalar/token_problems.hpp"

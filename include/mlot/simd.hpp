@@ -14,5 +14,6 @@
 #include "mlot/simd/ranked_difference.hpp"
 #include "mlot/simd/sinkhorn.hpp"
 #include "mlot/simd/sinkhorn_gradient.hpp"
+#include "mlot/simd/sparse_divergence.hpp"
 #include "mlot/simd/top_columns.hpp"
 #include "mlot/simd/vocabulary_mass.hpp"

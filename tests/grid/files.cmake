@@ -28,6 +28,7 @@ set(grid_test_files
     loss/golden_gradient_test.cpp
     loss/matching_test.cpp
     loss/multi_level_test.cpp
+    loss/ranked_teacher_test.cpp
     loss/reference_code_test.cpp
     loss/sinkd_test.cpp
     loss/sinkhorn_divergence_test.cpp

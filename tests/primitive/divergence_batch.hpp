@@ -134,16 +134,8 @@ struct divergence_batch {
   };
   expectation expected(oracle::divergence_kind kind) {
     using std::size_t;
-    auto const count = size_t(student_tokens.sequences());
-    expectation all;
-    all.value.assign(count, 0), all.cross_entropy.assign(count, 0), all.pairs.assign(count, 0);
-    all.gradient.assign(size_t(student_tokens.rows), oracle::vector(size_t(shape.n), 0));
-    all.magnitude = all.gradient;
-    auto const pair = [&](size_t b, index_t t, index_t s) {
-      index_t const r = student_tokens.row[size_t(student_tokens.offset[b] + s)];
-      auto const zt =
-          row(teacher, teacher_tokens.row[size_t(teacher_tokens.offset[b] + t)], shape.n);
-      auto const zs = row(student, r, shape.m);
+    return expected_of_pairs([&](expectation& all, size_t b, index_t t, index_t r) {
+      auto const zt = row(teacher, t, shape.n), zs = row(student, r, shape.m);
       if (!exists(zt) || !exists(zs)) return;
       oracle::number const tau_t = T(shape.teacher_temperature), tau = T(shape.temperature);
       auto const q = oracle::softmax(zt, tau_t), p = oracle::softmax(zs, tau);
@@ -159,6 +151,19 @@ struct divergence_batch {
         all.gradient[size_t(r)][v] += weight(index_t(b)) * g.gradient[v];
         all.magnitude[size_t(r)][v] += std::fabs(weight(index_t(b))) * g.magnitude[v];
       }
+    });
+  }
+  /// add(all, sequence, teacher row, student row) of every pair, and cross-entropy.
+  expectation expected_of_pairs(auto add) {
+    using std::size_t;
+    auto const count = size_t(student_tokens.sequences());
+    expectation all;
+    all.value.assign(count, 0), all.cross_entropy.assign(count, 0), all.pairs.assign(count, 0);
+    all.gradient.assign(size_t(student_tokens.rows), oracle::vector(size_t(shape.n), 0));
+    all.magnitude = all.gradient;
+    auto const pair = [&](size_t b, index_t t, index_t s) {
+      add(all, b, teacher_tokens.row[size_t(teacher_tokens.offset[b] + t)],
+          student_tokens.row[size_t(student_tokens.offset[b] + s)]);
     };
     for (size_t b = 0; b < count; ++b) {
       if (shape.paired) {
@@ -187,9 +192,9 @@ struct divergence_batch {
 
   /// Errors in units of what the contract allows; what is stored in two bytes may differ by an eps
   /// of that type more.
-  void check(oracle::divergence_kind kind) {
+  void check(oracle::divergence_kind kind) { check_against(expected(kind)); }
+  void check_against(expectation const& should) {
     REQUIRE(exactly_written());
-    auto const should = expected(kind);
     // A cumulative sum that hits 1/2 splits the vocabulary by rounding.
     if (should.margin < (std::is_same_v<T, float> ? 1e-5L : 1e-12L)) return;
     oracle::number const l = 1 + should.largest_log;

@@ -171,6 +171,18 @@ class every_primitive {
               .options = {.temperature = T(2)},
               .terms = distillation_terms.vector(),
               .gradient = distillation_gradient.matrix()});
+    visit("sparse divergence",
+          mlot::divergence<T, mlot::forward_kl, mlot::sparse_teacher<T, S>, S, S, memory>{
+              .teacher = {.ids = listed.matrix(),
+                          .log_probabilities = listed_logits.matrix(),
+                          .tokens = teacher.tokens.view(),
+                          .missing = mlot::missing_mass::uniform,
+                          .leftover = {&listed_leftover, teacher.tokens.rows, 0}},
+              .student_logits = student.logits.matrix(),
+              .student_tokens = student.tokens.view(),
+              .labels = {label.vector()},
+              .out = compared[2].vector(),
+              .gradient = compared_gradient[2].matrix()});
     visit("epsilon_schedule", mlot::epsilon_schedule<T, memory>{.of = scheduled.of(*this),
                                                                 .first = T(1),
                                                                 .factor = T(0.25),
@@ -191,7 +203,7 @@ class every_primitive {
              to.cost_gradient);
     for (int const n : {0, 1})
       append(divergence[n], divergence_gradient[n], matched[n], objective[n]);
-    for (int const n : {0, 1}) append(compared[n], compared_gradient[n]);
+    for (int const n : {0, 1, 2}) append(compared[n], compared_gradient[n]);
     append(distillation_terms, distillation_gradient);
     return all;
   }
@@ -277,14 +289,29 @@ class every_primitive {
   framed<index_t> token_offset{student.tokens.count() + 1};
   framed<T> ranked_differences{sequences};
   framed<S> ranked_gradient{student.tokens.rows, vocabulary};
-  framed<T> compared[2] = {framed<T>(sequences), framed<T>(sequences)}, distillation_terms{3};
-  framed<S> compared_gradient[2] = {{student.tokens.rows, vocabulary},
+  framed<T> compared[3] = {framed<T>(sequences), framed<T>(sequences), framed<T>(sequences)};
+  framed<T> distillation_terms{3};
+  framed<S> compared_gradient[3] = {{student.tokens.rows, vocabulary},
+                                    {student.tokens.rows, vocabulary},
                                     {student.tokens.rows, vocabulary}};
+  framed<index_t> listed = some_ids();
+  framed<S> listed_logits = some_logits();
+  T listed_leftover = T(0.25);
   framed<S> distillation_gradient{student.tokens.rows, vocabulary};
 
   framed<index_t> labels() const {
     framed<index_t> all(student.tokens.rows);
     fill(all, [](index_t, index_t r) { return r % 5 == 0 ? -100 : (r * 31) % vocabulary; });
+    return all;
+  }
+  framed<index_t> some_ids() const {
+    framed<index_t> all(teacher.tokens.rows, k);
+    fill(all, [](index_t r, index_t c) { return (r * 13 + c * 7) % vocabulary; });
+    return all;
+  }
+  framed<S> some_logits() const {
+    framed<S> all(teacher.tokens.rows, k);
+    fill(all, [](index_t r, index_t c) { return mlot::store_as<S>(T(-1 - (r + c) % 5)); });
     return all;
   }
   /// Of every token in its sequence.

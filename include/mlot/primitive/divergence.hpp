@@ -37,10 +37,12 @@ struct dense_teacher {
 /// the slope is infinite (reverse KL where the teacher lacks an id) the id is left out, with
 /// gradient 0, and the others are compared among themselves. A row of -inf only, or an absent
 /// token, has no distribution: its pairs count 0. Never NaN.
+/// A sparse_teacher's ids beyond its list count as one id: `missing_mass` says what it is worth.
 /// Every row of `gradient` is written: rows that are no token become 0. In place (gradient =
 /// student_logits) is allowed, over the teacher's logits it is not. Without memory for `gradient`:
 /// values only.
-/// NaN or +inf in the row of a student token, or of a teacher token in a pair, answers fault::data
+/// NaN or +inf in the row of a student token, or of a teacher token in a pair, or there a list that
+/// names an id twice or one below -1, answers fault::data
 /// with its row and column; `gradient` is then unspecified, the other outputs are untouched.
 /// Host memory, simd: reads either side once, writes the gradient once.
 /// Accuracy, with l the largest -log p or -log q: the value of a pair within 4e-7 (1 + l) in float,
@@ -51,7 +53,7 @@ template <real T, class Kind, class Teacher, storage S, storage G, class Memory>
 requires divergence_kind<Kind, T>
 struct divergence {
   using memory = Memory;
-  Teacher teacher{};                              ///< a dense_teacher
+  Teacher teacher{};                              ///< a dense_teacher or a sparse_teacher
   matrix_view<S const, Memory> student_logits{};  ///< (student rows, n) any row stride
   token_rows<Memory> student_tokens{};            ///< B sequences
   T temperature = T(1);                           ///< the student's, above 0

@@ -25,8 +25,55 @@ struct softmax_of_token {
   }
 };
 
-/// The pairs of a batch in the order of their student tokens, and what is known of every row that
-/// takes part: what the host devices keep between their passes.
+/// The pairs of a batch in the order of their student tokens.
+struct listed_pairs {
+  vector_view<index_t, host_memory> teacher_row;  ///< (pairs)
+  vector_view<index_t, host_memory> first_pair;   ///< (student tokens + 1)
+
+  template <class Primitive>
+  listed_pairs(Primitive const& p, arena<host_memory>& space)
+      : teacher_row(space.vector<index_t>(p.most_pairs())),
+        first_pair(space.vector<index_t>(p.student_tokens.tokens() + 1)) {}
+
+  template <class Primitive>
+  void list(Primitive const& p) {
+    index_t pairs = 0, token = 0;
+    for (index_t b = 0; b < p.sequences(); ++b) {
+      index_t const teacher_first = p.teacher.tokens.first(b);
+      index_t const student_first = p.student_tokens.first(b);
+      p.pairs.for_each(b, p.teacher.tokens.count(b), p.student_tokens.count(b),
+                       [&](index_t t, index_t s) {
+                         for (; token <= student_first + s; ++token) first_pair(token) = pairs;
+                         teacher_row(pairs++) = p.teacher.tokens.row(teacher_first + t);
+                       });
+    }
+    for (; token <= p.student_tokens.tokens(); ++token) first_pair(token) = pairs;
+    teacher_row.size = pairs;
+  }
+};
+
+/// The outputs of a sequence from those of its pairs and tokens, and zeros to rows of no token.
+template <class Primitive, real T>
+void write_divergences(Primitive const& p, listed_pairs const& pairs,
+                       vector_view<T, host_memory> value, vector_view<T, host_memory> entropy) {
+  for (index_t b = 0; b < p.sequences(); ++b) {
+    wide_t<T> sum(0), entropy_sum(0);
+    for (index_t j = p.student_tokens.first(b); j < p.student_tokens.first(b + 1); ++j) {
+      for (index_t n = pairs.first_pair(j); n < pairs.first_pair(j + 1); ++n) sum += value(n);
+      entropy_sum += entropy(j);
+    }
+    p.out(b) = T(sum);
+    if (!p.cross_entropy.empty()) p.cross_entropy(b) = T(entropy_sum);
+  }
+  if (!p.backward()) return;
+  for_rows_without_token(p.student_tokens, p.student_logits.rows, [&](index_t r) {
+    auto const row = p.gradient.row(r);
+    for (index_t v = 0; v < row.size; ++v)
+      row(v) = store_as<std::remove_cvref_t<decltype(row(v))>>(T(0));
+  });
+}
+
+/// What is known of every row that takes part: what the host devices keep between their passes.
 template <class Divergence>
 struct compared_tokens;
 template <real T, class Kind, storage Teacher, storage S, storage G>
@@ -34,9 +81,8 @@ struct compared_tokens<
     divergence<T, Kind, dense_teacher<T, Teacher, host_memory>, S, G, host_memory>> {
   using primitive = divergence<T, Kind, dense_teacher<T, Teacher, host_memory>, S, G, host_memory>;
   primitive const& p;
-  vector_view<index_t, host_memory> teacher_row;                   ///< (pairs)
-  vector_view<index_t, host_memory> first_pair;                    ///< (student tokens + 1)
-  vector_view<T, host_memory> teacher_maximum, teacher_partition;  ///< (pairs)
+  listed_pairs pairs;
+  vector_view<T, host_memory> teacher_maximum, teacher_partition;                  ///< (pairs)
   vector_view<T, host_memory> student_maximum, student_partition, unit_partition;  ///< (tokens)
   vector_view<T, host_memory> centre;         ///< (pairs) <p, h>
   vector_view<T, host_memory> forward_share;  ///< (pairs) of an adaptive kind
@@ -44,8 +90,7 @@ struct compared_tokens<
 
   compared_tokens(primitive const& of, arena<host_memory>& space)
       : p(of),
-        teacher_row(space.vector<index_t>(p.most_pairs())),
-        first_pair(space.vector<index_t>(p.student_tokens.tokens() + 1)),
+        pairs(p, space),
         teacher_maximum(space.vector<T>(p.most_pairs())),
         teacher_partition(space.vector<T>(p.most_pairs())),
         student_maximum(space.vector<T>(p.student_tokens.tokens())),
@@ -60,25 +105,16 @@ struct compared_tokens<
   bool sums_twice() const { return !p.labels.label.empty() && p.temperature != T(1); }
 
   void list_pairs() {
-    index_t pairs = 0, token = 0;
-    for (index_t b = 0; b < p.sequences(); ++b) {
-      index_t const teacher_first = p.teacher.tokens.first(b);
-      index_t const student_first = p.student_tokens.first(b);
-      p.pairs.for_each(b, p.teacher.tokens.count(b), p.student_tokens.count(b),
-                       [&](index_t t, index_t s) {
-                         for (; token <= student_first + s; ++token) first_pair(token) = pairs;
-                         teacher_row(pairs++) = p.teacher.tokens.row(teacher_first + t);
-                       });
-    }
-    for (; token <= p.student_tokens.tokens(); ++token) first_pair(token) = pairs;
-    ends(0) = 0, ends(1) = pairs;
-    teacher_row.size = teacher_maximum.size = teacher_partition.size = pairs;
+    pairs.list(p);
+    index_t const count = pairs.teacher_row.size;
+    ends(0) = 0, ends(1) = count;
+    teacher_maximum.size = teacher_partition.size = count;
   }
   /// The sums over the vocabulary of the teacher's token of every pair, and of the student's
   /// tokens.
   vocabulary_mass<T, Teacher, host_memory> teacher_sums() const {
     return {.logits = p.teacher.logits,
-            .tokens = {ends, teacher_row, teacher_row.size},
+            .tokens = {ends, pairs.teacher_row, pairs.teacher_row.size},
             .maximum = teacher_maximum,
             .at = {{p.teacher_temperature(), teacher_partition, {}}}};
   }
@@ -220,10 +256,11 @@ status run(scalar, dense_divergence<T, Kind, Teacher, S, G> const& p,
     for (index_t j = p.student_tokens.first(b); j < p.student_tokens.first(b + 1); ++j) {
       index_t const r = p.student_tokens.row(j);
       auto const seen = [&](index_t n) {
-        return compared_pair<primitive>{p, all.teacher_row(n), r, all.teacher(n), all.student(j)};
+        return compared_pair<primitive>{p, all.pairs.teacher_row(n), r, all.teacher(n),
+                                        all.student(j)};
       };
       cross_entropy += all.cross_entropy(j);
-      for (index_t n = all.first_pair(j); n < all.first_pair(j + 1); ++n) {
+      for (index_t n = all.pairs.first_pair(j); n < all.pairs.first_pair(j + 1); ++n) {
         if (!all.compares(j, n)) continue;
         compared_pair<primitive> const pair = seen(n);
         if constexpr (adaptive_kind<Kind>) all.forward_share(n) = pair.forward_share(order);
@@ -238,7 +275,7 @@ status run(scalar, dense_divergence<T, Kind, Teacher, S, G> const& p,
       for (index_t v = 0; v < p.student_logits.cols; ++v) {
         T const z = load_as<T>(p.student_logits(r, v));
         T sum(0);
-        for (index_t n = all.first_pair(j); n < all.first_pair(j + 1); ++n) {
+        for (index_t n = all.pairs.first_pair(j); n < all.pairs.first_pair(j + 1); ++n) {
           if (!all.compares(j, n) || z == -infinity<T>) continue;
           probability_pair<T> const x = seen(n).at(v);
           T const slope = all.kind(n).term(x).slope;

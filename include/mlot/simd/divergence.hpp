@@ -28,7 +28,7 @@ struct divergence_pass<Batch, dense_divergence<T, Kind, Teacher, S, G>> {
   bool streams;
 
   rows_of_pair rows(index_t token, index_t pair) const {
-    return {{p.teacher.logits, all.teacher_row(pair), all.teacher(pair)},
+    return {{p.teacher.logits, all.pairs.teacher_row(pair), all.teacher(pair)},
             {p.student_logits, p.student_tokens.row(token), all.student(token)}};
   }
 
@@ -69,7 +69,7 @@ struct divergence_pass<Batch, dense_divergence<T, Kind, Teacher, S, G>> {
   }
   void write_gradient(index_t b, index_t token) const {
     index_t const r = p.student_tokens.row(token), vocabulary = p.student_logits.cols;
-    index_t const first = all.first_pair(token), last = all.first_pair(token + 1);
+    index_t const first = all.pairs.first_pair(token), last = all.pairs.first_pair(token + 1);
     index_t const label = all.unmasked_label(token);
     T const weight = p.weight(b) / p.temperature, coefficient = all.label_coefficient(token);
     S const* const z = &p.student_logits(r, 0);
@@ -97,7 +97,7 @@ struct divergence_pass<Batch, dense_divergence<T, Kind, Teacher, S, G>> {
 
   /// False where one of the rows cannot be used; then `bad_pair` may say which teacher's.
   bool run(index_t b, index_t token, index_t& bad_pair) const {
-    index_t const first = all.first_pair(token), last = all.first_pair(token + 1);
+    index_t const first = all.pairs.first_pair(token), last = all.pairs.first_pair(token + 1);
     bool usable = student_pass.sum(token, {});
     for (index_t n = first; n < last; ++n)
       if (!teacher_pass.sum(n, {})) {
@@ -162,7 +162,7 @@ status run(simd<Arch>, dense_divergence<T, Kind, Teacher, S, G> const& p,
   mass_pass<batch, T, S> const student_pass{student_sums, own.student};
   divergence_pass<batch, primitive> const pass{p,         own.all,     teacher_pass, student_pass,
                                                own.value, own.entropy, streams};
-  index_t const pairs = own.all.teacher_row.size;
+  index_t const pairs = own.all.pairs.teacher_row.size;
   index_t bad_token = tokens, bad_pair = pairs;  // the first of either
   index_t const work = tokens * std::max(vocabulary, p.teacher.logits.cols);
   index_t const chunk = std::max<index_t>(1, tokens / (8 * max_threads()));
@@ -183,25 +183,12 @@ status run(simd<Arch>, dense_divergence<T, Kind, Teacher, S, G> const& p,
     if (streams) finish_streaming();
   });
   if (bad_pair < pairs)
-    return own.all.named(unusable_logit<T>(p.teacher.logits, own.all.teacher_row(bad_pair)),
+    return own.all.named(unusable_logit<T>(p.teacher.logits, own.all.pairs.teacher_row(bad_pair)),
                          "divergence.teacher.logits");
   if (bad_token < tokens)
     return own.all.named(unusable_logit<T>(p.student_logits, p.student_tokens.row(bad_token)),
                          "divergence.student_logits");
-  for (index_t b = 0; b < p.sequences(); ++b) {
-    wide_t<T> value(0), entropy(0);
-    for (index_t j = p.student_tokens.first(b); j < p.student_tokens.first(b + 1); ++j) {
-      for (index_t n = own.all.first_pair(j); n < own.all.first_pair(j + 1); ++n)
-        value += own.value(n);
-      entropy += own.entropy(j);
-    }
-    p.out(b) = T(value);
-    if (!p.cross_entropy.empty()) p.cross_entropy(b) = T(entropy);
-  }
-  if (p.backward())
-    for_rows_without_token(p.student_tokens, p.student_logits.rows, [&](index_t r) {
-      std::fill_n(&p.gradient(r, 0), vocabulary, store_as<G>(T(0)));
-    });
+  write_divergences(p, own.all.pairs, own.value, own.entropy);
   return {};
 }
 }  // namespace mlot::on

@@ -1,0 +1,109 @@
+#pragma once
+#include <algorithm>
+
+#include "mlot/scalar/sparse_divergence.hpp"
+#include "mlot/simd/device.hpp"
+#include "mlot/simd/exponentials.hpp"
+#include "mlot/simd/lanes.hpp"
+#include "mlot/simd/parallel.hpp"
+#include "mlot/simd/vocabulary_mass.hpp"
+/// A token at a time. Its row comes from memory once, into a thread's own that the caches keep; the
+/// passes over it are in lanes, what is done with the few outcomes is the scalar device's.
+namespace mlot::on {
+template <class Batch>
+struct lane_row {
+  using T = typename Batch::value_type;
+  using row = vector_view<T, host_memory>;
+
+  template <storage S>
+  static bool load(vector_view<S const, host_memory> logits, row const& to, T& top) {
+    Batch most(-infinity<T>);
+    typename Batch::batch_bool_type usable(true);
+    for_lanes<Batch>(to.size, [&, from = logits.data, out = to.data](index_t v, auto which) {
+      Batch const z = load_lanes<Batch>(from + v, which, -infinity<T>);
+      most = xsimd::max(most, z);
+      usable = usable & (z < Batch(infinity<T>));
+      store_lanes(out + v, z, which);
+    });
+    top = lane_max(most);
+    return xsimd::all(usable);
+  }
+  static T largest(row const& z) {
+    Batch most(-infinity<T>);
+    for_lanes<Batch>(z.size, [&, from = z.data](index_t v, auto which) {
+      most = xsimd::max(most, load_lanes<Batch>(from + v, which, -infinity<T>));
+    });
+    return lane_max(most);
+  }
+  static T sum(row const& z, T top, T inverse) {
+    Batch all(T(0));
+    for (index_t begin = 0; begin < z.size; begin += block_columns) {
+      Batch partial(T(0));
+      index_t const count = std::min(block_columns, z.size - begin);
+      for_lanes<Batch>(count, [&, top, inverse, from = z.data + begin](index_t v, auto which) {
+        partial += power(load_lanes<Batch>(from + v, which, -infinity<T>), top, inverse);
+      });
+      all += partial;
+    }
+    return lane_sum(all);
+  }
+  static void add(row const& z, T top, T inverse, T factor, row const& to) {
+    for_lanes<Batch>(z.size, [=, from = z.data, out = to.data](index_t v, auto which) {
+      Batch const e = power(load_lanes<Batch>(from + v, which, -infinity<T>), top, inverse);
+      store_lanes(out + v, multiply_add(Batch(factor), e, load_lanes<Batch>(out + v, which)),
+                  which);
+    });
+  }
+  template <storage G>
+  static void write(row const& from, vector_view<G, host_memory> to) {
+    for_lanes<Batch>(from.size, [in = from.data, out = to.data](index_t v, auto which) {
+      store_lanes(out + v, load_lanes<Batch>(in + v, which), which);
+    });
+  }
+
+ private:
+  static Batch power(Batch const& z, T top, T inverse) {
+    return exponential(Batch((z - Batch(top)) * Batch(inverse)));
+  }
+};
+
+template <class Arch, has_lanes T, class Kind, storage Teacher, storage S, storage G>
+std::size_t scratch_size(simd<Arch>, sparse_divergence<T, Kind, Teacher, S, G> const& p) {
+  arena<host_memory> space;
+  sparse_lists<T>(p, space);
+  sparse_spaces<T>(p, max_threads(), space);
+  return space.bytes();
+}
+
+template <class Arch, has_lanes T, class Kind, storage Teacher, storage S, storage G>
+status run(simd<Arch>, sparse_divergence<T, Kind, Teacher, S, G> const& p,
+           workspace<host_memory> scratch) {
+  if (p.student_logits.col_stride != 1 || (p.backward() && p.gradient.col_stride != 1))
+    return run(scalar{}, p, scratch);
+  arena<host_memory> space(scratch);
+  sparse_lists<T> lists(p, space);
+  sparse_spaces<T> const spaces(p, max_threads(), space);
+  lists.pairs.list(p);
+  using row = lane_row<lanes_of<T, Arch>>;
+  sparse_tokens<row, sparse_divergence<T, Kind, Teacher, S, G>> const tokens{
+      p, lists.pairs, lists.value, lists.entropy};
+  index_t const count = p.student_tokens.tokens();
+  index_t const chunk = std::max<index_t>(1, count / (8 * max_threads()));
+  index_t bad = count;  // the first that cannot be used
+  parallel_for((count + chunk - 1) / chunk, 1, count * p.student_logits.cols, [&](index_t part) {
+    index_t b = segment_of(p.student_tokens.offset, part * chunk);
+    sparse_space<T> const own = spaces.of(this_thread());
+    for (index_t j = part * chunk; j < std::min((part + 1) * chunk, count); ++j) {
+      while (j >= p.student_tokens.offset(b + 1)) ++b;
+      if (tokens.run(b, j, own)) continue;
+#ifdef _OPENMP
+#  pragma omp critical(mlot_sparse_divergence)
+#endif
+      bad = std::min(bad, j);
+    }
+  });
+  if (bad < count) return tokens.fault_of(bad, spaces.of(0));
+  write_divergences(p, lists.pairs, lists.value, lists.entropy);
+  return {};
+}
+}  // namespace mlot::on
