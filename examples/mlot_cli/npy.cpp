@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <bit>
-#include <filesystem>
-#include <fstream>
 #include <ostream>
 
+#include "mlot_cli/byte_source.hpp"
 #include "mlot_cli/user_error.hpp"
 
 namespace mlot_cli {
@@ -117,44 +116,6 @@ class header_parser {
 
   std::string_view text_;
   std::size_t at_ = 0;
-};
-
-std::uint64_t little_endian(std::string_view bytes) {
-  std::uint64_t value = 0;
-  for (std::size_t i = bytes.size(); i-- > 0;)
-    value = value << 8 | static_cast<unsigned char>(bytes[i]);
-  return value;
-}
-
-/// Bytes of a file, never more than it has left.
-class byte_source {
- public:
-  explicit byte_source(std::string const& path) {
-    namespace fs = std::filesystem;
-    std::error_code problem;
-    fs::file_status const what = fs::status(path, problem);
-    if (!fs::exists(what)) throw user_error("does not exist");
-    if (!fs::is_regular_file(what)) throw user_error("is not a regular file");
-    left_ = fs::file_size(path, problem);
-    file_.open(path, std::ios::binary);
-    if (problem || !file_) throw user_error("cannot be read");
-  }
-  std::uint64_t left() const { return left_; }
-  std::string text(std::uint64_t size) {
-    if (size > left_) throw user_error("ends within its header");
-    std::string bytes(size, '\0');
-    read(bytes.data(), size);
-    return bytes;
-  }
-  void read(void* to, std::uint64_t size) {
-    left_ -= size;
-    if (!file_.read(static_cast<char*>(to), static_cast<std::streamsize>(size)))
-      throw user_error("cannot be read to its end");
-  }
-
- private:
-  std::ifstream file_;
-  std::uint64_t left_ = 0;
 };
 
 npy_header read_header(byte_source& file) {
