@@ -1,9 +1,10 @@
-// The preset against runs of the authors' code: tests/golden/README.md.
+// The preset against runs of the authors' code (tests/golden/README.md), and against its formulas
+// in long double where there is no run: both vocabularies small, windows longer than the columns.
 #include "mlot/loss/reference_code.hpp"
 
 #include "devices.hpp"
 #include "golden/npz.hpp"
-#include "loss/owned_loss.hpp"
+#include "loss/kept_problem.hpp"
 #include "mlot/loss/answer_windows.hpp"
 #include "test.hpp"
 namespace {
@@ -156,6 +157,79 @@ TEMPLATE_LIST_TEST_CASE("every run of the authors' code is met, each part alone"
       if (c.has(of.gradient) && (exact || of.difference > 0))
         CHECK(difference_of(run.gradient, rows_of(c[of.gradient])) <= tolerance);
     }
+  }
+}
+
+namespace {
+template <class T>
+struct owned_code : kept_memory<T> {
+  mlot::reference_code<T> loss;
+  owned_code(oracle::kept_problem const& p, oracle::kept_result const& expected)
+      : kept_memory<T>(p, expected) {
+    this->lend_to(loss, p);
+    loss.teacher_windows = this->teacher_rows.view();
+    loss.student_windows = this->student_rows.view();
+    if (p.rule == oracle::kept_rule::greedy) loss.matching = mlot::reference_matching::greedy;
+    loss.teacher_temperature = T(p.teacher_temperature);
+    loss.student_temperature = T(p.student_temperature);
+  }
+};
+/// Whether the type ranks as the oracle does, and if so, whether everything agrees.
+template <class Device, class T>
+bool agrees(oracle::kept_problem const& p) {
+  constexpr bool exact = sizeof(T) == 8;
+  auto const expected = oracle::kept_loss(p);
+  if (expected.gap < (exact ? 1e-12L : 1e-4L)) return false;
+  owned_code<T> owned(p, expected);
+  REQUIRE(owned.compute(Device(), owned.loss).ok());
+  for (index_t c = 0; c < 5; ++c)
+    CHECK(difference_of(owned.terms(c), expected.terms[std::size_t(c)]) <= (exact ? 1e-10 : 2e-5));
+  CHECK(gradient_share(owned.gradient, p, expected) <= (exact ? 1 : 2));
+  CHECK(differing_columns(owned.teacher_columns, expected.teacher_columns, p, owned.teacher_rows) ==
+        0);
+  CHECK(differing_columns(owned.student_columns, expected.student_columns, p, owned.student_rows) ==
+        0);
+  CHECK(owned.gradient.exactly_written());
+  CHECK(owned.plan.exactly_written());
+  return true;
+}
+}  // namespace
+
+TEMPLATE_LIST_TEST_CASE("the authors' code agrees with long double on random batches", "",
+                        every_device) {
+  using T = typename TestType::scalar;
+  using Device = typename TestType::device;
+  for (auto const rule : {oracle::kept_rule::batch, oracle::kept_rule::greedy}) {
+    if (rule == oracle::kept_rule::greedy && !matches_columns<Device, T>) continue;
+    int compared = 0;
+    for (std::uint64_t seed = 1; compared < (kit::is_emulated<Device> ? 10 : 50); ++seed) {
+      REQUIRE(seed < 200);
+      INFO("rule " << int(rule) << " seed " << seed);
+      compared += agrees<Device, T>(random_kept_problem(seed, rule));
+    }
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("greedy matching ends at the columns and ids where the code's loops fail",
+                        "", every_device) {
+  using T = typename TestType::scalar;
+  using Device = typename TestType::device;
+  auto p = random_kept_problem(3, oracle::kept_rule::greedy, 70);
+  REQUIRE(p.teacher_rows[0].size() > 50);
+  if constexpr (matches_columns<Device, T>) {
+    for (std::size_t const vocabulary : {std::size_t(60), std::size_t(20)}) {
+      for (auto* const z : {&p.teacher, &p.student}) {
+        random_source random(vocabulary);
+        *z = random_logits(random, index_t(z->rows), index_t(vocabulary), 2);
+      }
+      CHECK((agrees<Device, T>(p) || sizeof(T) == 4));  // float may match otherwise
+    }
+  } else {
+    owned_code<T> owned(p, oracle::kept_loss(p));
+    mlot::status const s = owned.compute(Device(), owned.loss);
+    CHECK(int(s.code) == int(mlot::fault::value));
+    CHECK(s.argument == std::string("reference_code.matching"));
+    CHECK(owned.outputs_untouched());
   }
 }
 

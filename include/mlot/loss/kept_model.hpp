@@ -2,6 +2,7 @@
 #include "mlot/core/pipeline.hpp"
 #include "mlot/primitive/column_probabilities.hpp"
 #include "mlot/primitive/gather_columns.hpp"
+#include "mlot/primitive/logit_gradient.hpp"
 #include "mlot/primitive/vocabulary_mass.hpp"
 namespace mlot {
 namespace detail {
@@ -36,6 +37,23 @@ struct kept_model {
                                                .partition = partition,
                                                .temperature = temperature,
                                                .probability = table});
+  }
+  /// The gradient with respect to the logits from that with respect to the table.
+  template <storage Gradient>
+  void list_gradient(pipeline<Device>& steps, matrix_view<T const, memory> table_gradient,
+                     matrix_view<Gradient, memory> gradient) const {
+    steps.step(
+        logit_gradient<T, S, Gradient, memory>{.logits = logits,
+                                               .tokens = groups,
+                                               .maximum = maximum,
+                                               .columns = {{.temperature = temperature,
+                                                            .partition = partition,
+                                                            .ids = ids,
+                                                            .probability = table,
+                                                            .table_gradient = table_gradient},
+                                                           {}},
+                                               .column_gradients = 1,
+                                               .gradient = gradient});
   }
 };
 }  // namespace detail

@@ -6,7 +6,6 @@
 #include "mlot/loss/kept_probability_terms.hpp"
 #include "mlot/primitive/all_columns.hpp"
 #include "mlot/primitive/deviation_temperature.hpp"
-#include "mlot/primitive/logit_gradient.hpp"
 #include "mlot/primitive/match_columns.hpp"
 #include "mlot/primitive/top_columns.hpp"
 namespace mlot {
@@ -208,18 +207,7 @@ void list_steps(
           .upstream = loss.upstream}
           .list(steps);
   if (!backward) return;
-  steps.step(
-      logit_gradient<T, Student, Gradient, memory>{.logits = loss.student_logits,
-                                                   .tokens = student.groups,
-                                                   .maximum = student.maximum,
-                                                   .columns = {{.temperature = student.temperature,
-                                                                .partition = student.partition,
-                                                                .ids = student.ids,
-                                                                .probability = student.table,
-                                                                .table_gradient = table_gradient},
-                                                               {}},
-                                                   .column_gradients = 1,
-                                                   .gradient = loss.gradient});
+  student.list_gradient(steps, table_gradient, loss.gradient);
   steps.step(deviation_temperature_gradient<T, Student, Gradient, memory>{
       .of = student_spread, .gradient = loss.gradient});
 }
