@@ -1,16 +1,16 @@
 #include "mlot_cli/check_gradient.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <numeric>
 #include <random>
 
 #include "mlot_cli/user_error.hpp"
 
 namespace mlot_cli {
 namespace {
-constexpr index_t total = mlot::multi_level_term::total;
-
 struct entry {
   index_t row = 0, column = 0;  ///< row over the whole batch
 };
@@ -25,9 +25,7 @@ class entry_choice {
   entry operator()(index_t number) {
     index_t const row = pick(at_.rows);
     index_t const label = student_.labels ? (*student_.labels)[std::size_t(row)] : ignore_index;
-    std::vector<index_t> compared;
-    for (index_t const id : at_.columns.student.of(row / student_.positions))
-      if (id >= 0) compared.push_back(id);
+    std::vector<index_t> const compared = compared_at(row);
     switch (number % 4) {
       case 0: {  // most gradients of a long row are nearly 0: this one is not
         auto const logit = [&](index_t id) { return student_.view()(row, id); };
@@ -45,6 +43,17 @@ class entry_choice {
   }
 
  private:
+  /// The ids that the loss compares at a row: its columns, or all.
+  std::vector<index_t> compared_at(index_t row) const {
+    std::vector<index_t> ids;
+    if (at_.columns)
+      for (index_t const id : at_.columns->student.of(row / student_.positions))
+        if (id >= 0) ids.push_back(id);
+    if (!ids.empty()) return ids;
+    ids.resize(std::size_t(student_.vocabulary));
+    std::iota(ids.begin(), ids.end(), index_t(0));
+    return ids;
+  }
   index_t below(index_t n) { return index_t(random_() % std::uint64_t(n)); }
   index_t pick(std::vector<index_t> const& from) {
     return from[std::size_t(below(index_t(from.size())))];
@@ -85,16 +94,15 @@ template <class T>
 quotient difference_quotient(settings const& s, input_pair<T> const& input,
                              evaluation<T> const& analytic, entry at) {
   index_t const b = at.row / input.student.positions;
-  index_t const first = s.reference_code ? 0 : b;
-  index_t const count = s.reference_code ? input.student.sequences : 1;
+  bool const alone = entry_of(s.loss).adds_sequences;  // the others add the same on both sides
+  index_t const first = alone ? b : 0, count = alone ? 1 : input.student.sequences;
   input_pair<double> moved{in_double(input.teacher, first, count),
                            in_double(input.student, first, count)};
-  column_choice const& ranked = analytic.columns;
-  column_choice const columns =
-      s.reference_code
-          ? ranked
-          : column_choice{only(ranked.teacher, b), only(ranked.student, b),
-                          only(ranked.teacher_transport, b), only(ranked.student_transport, b)};
+  bool const holds = s.loss == loss_name::multi_level;
+  std::optional<column_choice> columns = analytic.columns;
+  if (holds)
+    columns = {only(columns->teacher, b), only(columns->student, b),
+               only(columns->teacher_transport, b), only(columns->student_transport, b)};
   index_t const row = at.row - first * input.student.positions;
   double& logit = moved.student.logits[std::size_t(row * input.student.vocabulary + at.column)];
   double const here = logit, above = here + s.step, below = here - s.step;
@@ -104,9 +112,9 @@ quotient difference_quotient(settings const& s, input_pair<T> const& input,
   auto const total_at = [&](double z) {
     logit = z;
     evaluation<double> const there =
-        evaluate<double>(s, moved, {.held = s.reference_code ? nullptr : &columns});
+        evaluate<double>(s, moved, {.held = holds ? &*columns : nullptr});
     out.ranks_alike = out.ranks_alike && there.columns == columns;
-    return there.terms[total];
+    return there.total();
   };
   double const high = total_at(above), low = total_at(below);
   out.value = (high - low) / (above - below);
@@ -128,7 +136,7 @@ bool check_gradient(settings const& s, input_pair<T> const& input, std::ostream&
   constexpr double usual_tolerance = std::is_same_v<T, float> ? 1e-3 : 1e-5;
   double const tolerance = s.tolerance.value_or(usual_tolerance);
   evaluation<T> const analytic = evaluate<T>(s, input, {.gradient = true});
-  if (!std::isfinite(analytic.terms[total]))
+  if (!std::isfinite(analytic.total()))
     throw user_error(
         "--student: " + input.student.path +
         " gives a total that is not finite and has no differences: a label or a compared "

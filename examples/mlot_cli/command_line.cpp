@@ -14,12 +14,9 @@ constexpr char const* about =
     "Exit code: 0; 1 where check-gradient finds a difference past its tolerance; 2 for bad input, "
     "with one line on stderr, and then no output file is written.";
 constexpr char const* about_loss =
-    "Prints one JSON object: cross_entropy, absolute_difference, logarithmic, sinkhorn, total, and "
-    "teacher_columns and student_columns, a list of vocabulary ids for each sequence, -1 where "
-    "there is none. total = cross_entropy + weight alpha (absolute_difference + beta logarithmic + "
-    "gamma sinkhorn), sums over all rows that count.\n"
-    "Under reference_code the three terms are those of the authors' code, and total = weight "
-    "(absolute_difference + 0.1 logarithmic + 0.1 sinkhorn).\n"
+    "Prints one JSON object: the terms of the loss by name, the last of them total, sums over all "
+    "rows that count; and of losses that compare columns, teacher_columns and student_columns, a "
+    "list of vocabulary ids for each sequence, -1 where there is none.\n"
     "An infinite number (cross-entropy with a masked label is one) is written as 1e999, which JSON "
     "readers take for infinity; one that is not defined as null.";
 constexpr char const* about_check =
@@ -30,6 +27,19 @@ constexpr char const* about_check =
     "lets be seen).\n"
     "Exit code 1 where one is past the tolerance.";
 
+/// The losses, what they add up, and the options that are not for all.
+std::string about_losses() {
+  std::string text = "\n\nLosses, their total, and their options:";
+  for (loss_entry const& loss : all_losses()) {
+    text.append("\n").append(loss.word).append(": ").append(loss.total);
+    if (loss.one_vocabulary) text += ". Both models have the same vocabulary";
+    if (loss.needs_labels) text += ". Needs --labels and --teacher-labels";
+    text += ".";
+    for (std::string_view const option : loss.options) text.append(" ").append(option);
+  }
+  return text;
+}
+
 /// Numbers are parsed here because CLI11's own conversion reads 010 as 8 and takes trailing text.
 template <class Number>
 bool parse_number(std::string const& text, Number& into) {
@@ -38,23 +48,30 @@ bool parse_number(std::string const& text, Number& into) {
   return problem == std::errc() && end == last;
 }
 
+template <class Into>
+struct number_in {
+  using type = Into;
+};
 template <class Number>
-CLI::Option* number(CLI::App& app, std::string const& name, Number& into, std::string const& help) {
-  constexpr bool whole = std::is_integral_v<Number>;
+struct number_in<std::optional<Number>> {
+  using type = Number;
+};
+/// `into` starts as it is: a number, or none where what is not given is for others to say. The
+/// reader of --help is told `otherwise`.
+template <class Into>
+CLI::Option* number(CLI::App& app, std::string const& name, Into& into, char const* otherwise,
+                    std::string const& help) {
+  using type = typename number_in<Into>::type;
+  constexpr bool whole = std::is_integral_v<type>;
   auto const take = [&into, name](CLI::results_t const& words) {
-    Number value{};
+    type value{};
     if (!parse_number(words.front(), value))
       throw user_error(name + ": " + words.front() + " given, must be a " +
                        (whole ? "whole " : "") + "number");
     into = value;
     return true;
   };
-  return app.add_option(name, take, help)->type_name(whole ? "N" : "X");
-}
-template <class Number>
-CLI::Option* number_or(CLI::App& app, std::string const& name, Number& into, char const* otherwise,
-                       std::string const& help) {
-  return number(app, name, into, help)->default_str(otherwise);
+  return app.add_option(name, take, help)->type_name(whole ? "N" : "X")->default_str(otherwise);
 }
 
 /// An option that says one of these words. It starts as `into` is.
@@ -86,24 +103,15 @@ CLI::Option* choice(CLI::App& app, std::string const& name, std::string const& n
   return choice<bool>(app, name, {{no, false}, {yes, true}}, into, help);
 }
 
-struct optional_number {
-  double value = 0;
-  CLI::Option* option = nullptr;
-  std::optional<double> get() const {
-    return option->count() > 0 ? std::optional(value) : std::nullopt;
-  }
-};
-
 /// One subcommand and where its arguments go.
 struct subcommand {
   CLI::App& app;
   settings s;
-  optional_number teacher_temperature, tolerance;
 
   subcommand(CLI::App& parent, command run, char const* name, char const* help, char const* more)
       : app(*parent.add_subcommand(name, help)) {
     s.run = run;
-    app.footer(more);
+    app.footer(more + about_losses());
     app.add_option("--teacher", s.teacher, "Teacher logits")->required()->type_name("FILE");
     app.add_option("--student", s.student, "Student logits")->required()->type_name("FILE");
     app.add_option("--labels", s.labels,
@@ -111,40 +119,52 @@ struct subcommand {
         ->type_name("FILE");
     app.add_option("--teacher-labels", s.teacher_labels, "Teacher labels: which rows count")
         ->type_name("FILE");
-    choice(app, "--preset", "paper", "reference_code", s.reference_code, false,
-           "The paper's equations, or what the authors' code computes: windows derived from both "
-           "labels, constants of its own");
+    std::vector<std::pair<std::string, loss_name>> names;
+    for (loss_entry const& loss : all_losses()) names.emplace_back(loss.word, loss.loss);
+    choice(app, "--loss", names, s.loss, "What is computed; listed below");
     choice(app, "--device", "scalar", "simd", s.simd, has_simd(), "Which kernels");
     choice(app, "--precision", "f64", "f32", s.f32, false, "The arithmetic");
-    number_or(app, "--k", s.k, "50", "Columns kept of either vocabulary, at least 1");
-    number_or(app, "--temperature", s.temperature, "1", "Softmax temperature, above 0");
-    teacher_temperature.option =
-        number(app, "--teacher-temperature", teacher_temperature.value,
-               "The teacher's softmax temperature; without: --temperature");
-    number_or(app, "--transport-temperature", s.transport_temperature, "2",
-              "Softmax temperature of the transport cost, above 0");
-    number_or(app, "--epsilon", s.epsilon, "0.1", "Entropic regularisation, above 0");
-    number_or(app, "--iterations", s.iterations, "20", "Sinkhorn iterations, 1 to 1000000");
-    number_or(app, "--alpha", s.alpha, "0.15", "Weight of the distillation terms");
-    number_or(app, "--beta", s.beta, "0.1", "Weight of the logarithmic term within them");
-    number_or(app, "--gamma", s.gamma, "0.1", "Weight of the Sinkhorn term within them");
+    number(app, "--k", s.k, "50; distillkitplus 100; universal-logit 0, which is all",
+           "Columns kept of either vocabulary, at least 1");
+    number(app, "--temperature", s.temperature, "1; sinkd and distillkitplus 2",
+           "Softmax temperature, above 0");
+    number(app, "--teacher-temperature", s.teacher_temperature, "--temperature",
+           "The teacher's softmax temperature, above 0");
+    number(app, "--transport-temperature", s.transport_temperature, "2",
+           "Softmax temperature of the transport cost, above 0");
+    number(app, "--epsilon", s.epsilon, "0.1", "Entropic regularisation, above 0");
+    number(app, "--iterations", s.iterations, "20", "Sinkhorn iterations, 1 to 1000000");
+    number(app, "--alpha", s.alpha, "0.15", "Weight of the distillation terms");
+    number(app, "--beta", s.beta, "0.1; jensen-shannon 0.5",
+           "Weight of the logarithmic term within them; of jensen-shannon the teacher's weight in "
+           "the mixture, 0 (forward KL) to 1 (reverse KL)");
+    number(app, "--gamma", s.gamma, "0.1", "Weight of the Sinkhorn term within them");
+    number(app, "--weight", s.weight, "1; universal-logit 1.5",
+           "Factor of the whole distillation part of the total");
+    number(app, "--ratio", s.ratio, "0.5", "Share of the divergence in the total, 0 to 1");
+    number(
+        app, "--lambda", s.lambda, "0.1",
+        "Skew, 0 to 1: the weight in the mixture of the side that the divergence is measured from");
+    app.add_flag("--temperature-squared", s.temperature_squared,
+                 "Multiplies the divergence by the square of the temperature");
     choice(app, "--transport-ranking", "shared", "own", s.own_ranking, false,
            "The transport cost compares the same columns, or those ranked at its temperature");
-    choice<mlot::column_matching>(app, "--matching",
-                                  {{"rank", mlot::column_matching::rank},
-                                   {"greedy", mlot::column_matching::greedy},
-                                   {"exact", mlot::column_matching::exact}},
-                                  s.matching,
-                                  "The student's columns: its own by mass, or those that differ "
-                                  "least from the teacher's, one after another or in sum");
+    choice<mlot::column_matching>(
+        app, "--matching",
+        {{"rank", mlot::column_matching::rank},
+         {"greedy", mlot::column_matching::greedy},
+         {"exact", mlot::column_matching::exact}},
+        s.matching,
+        "The student's columns: its own by mass, or those that differ "
+        "least from the teacher's, one after another (reference-code: f = "
+        "2) or in sum");
     choice(app, "--transport-level", "sequence", "token", s.token_level, false,
            "Transport between the tokens of a sequence, or between the columns of every token");
     choice(app, "--sinkhorn-gradient", "unrolled", "plan_constant", s.plan_constant, false,
            "Exact through all iterations, or with the plan held constant");
-    number_or(app, "--weight", s.weight, "1", "Factor of the whole distillation part of the total");
     app.add_flag("--skip-student-eos", s.skip_student_end,
-                 "reference_code: the student's windows end before their last label");
-    app.add_flag("--skip-teacher-eos", s.skip_teacher_end, "reference_code: the teacher's do");
+                 "The student's windows end before their last label");
+    app.add_flag("--skip-teacher-eos", s.skip_teacher_end, "The teacher's do");
     if (run == command::loss) {
       app.add_option("--gradient", s.gradient,
                      "Writes d total / d student logits, in their shape and in --precision")
@@ -154,23 +174,24 @@ struct subcommand {
                      "count; of a batch (B, most teacher tokens, most student tokens), padded by 0")
           ->type_name("FILE");
     } else {
-      number_or(app, "--samples", s.samples, "20", "Entries compared, at least 1");
-      number_or(app, "--seed", s.seed, "0", "Of the random choice of entries");
-      tolerance.option = number(app, "--tolerance", tolerance.value, "Relative, above 0")
-                             ->default_str("1e-5, or 1e-3 with f32");
-      number_or(app, "--step", s.step, "1e-5", "Of the differences, in logits, above 0");
+      number(app, "--samples", s.samples, "20", "Entries compared, at least 1");
+      number(app, "--seed", s.seed, "0", "Of the random choice of entries");
+      number(app, "--tolerance", s.tolerance, "1e-5, or 1e-3 with f32", "Relative, above 0");
+      number(app, "--step", s.step, "1e-5", "Of the differences, in logits, above 0");
     }
   }
 
-  settings finish() {
-    s.teacher_temperature = teacher_temperature.get();
-    if (tolerance.option != nullptr) s.tolerance = tolerance.get();
+  settings finish() const {
     check();
     return s;
   }
 
  private:
-  bool given(char const* name) const { return app.get_option(name)->count() > 0; }
+  /// Whether it is on the command line; --plan is no option of check-gradient.
+  bool given(std::string const& name) const {
+    CLI::Option const* const option = app.get_option_no_throw(name);
+    return option != nullptr && option->count() > 0;
+  }
   void check() const {
     auto const text = [](double x) {
       char digits[32];
@@ -184,10 +205,10 @@ struct subcommand {
     if (s.simd && !has_simd())
       throw user_error(
           "--device: simd given, must be scalar: this program was built without xsimd");
-    if (!std::isfinite(s.weight))
-      throw user_error("--weight: " + text(s.weight) + " given, must be finite");
-    if (s.iterations > 1000000)
-      throw user_error("--iterations: " + std::to_string(s.iterations) +
+    if (s.weight && !std::isfinite(*s.weight))
+      throw user_error("--weight: " + text(*s.weight) + " given, must be finite");
+    if (s.iterations.value_or(0) > 1000000)
+      throw user_error("--iterations: " + std::to_string(*s.iterations) +
                        " given, must be at most 1000000");
     if (s.teacher_temperature) positive("--teacher-temperature", *s.teacher_temperature);
     if (s.run == command::check_gradient) {
@@ -199,40 +220,33 @@ struct subcommand {
         throw user_error(
             "--sinkhorn-gradient: plan_constant given, must be unrolled: the gradient "
             "with a constant plan is no derivative of the total");
+      if (s.loss == loss_name::adaptive_kl)
+        throw user_error(
+            "--loss: adaptive-kl given, must be another: its gradient holds the shares of both "
+            "divergences constant, and is no derivative of the total");
     }
-    s.reference_code ? check_reference_code() : check_paper();
+    check_loss(entry_of(s.loss));
   }
-  void check_paper() const {
-    for (char const* const name : {"--skip-student-eos", "--skip-teacher-eos"})
-      if (given(name)) throw user_error(name + std::string(": only with --preset reference_code"));
+  /// Every option that only some losses have is one of this loss.
+  void check_loss(loss_entry const& loss) const {
+    std::string const named = "--loss " + std::string(loss.word);
+    for (loss_entry const& other : all_losses())
+      for (std::string_view const option : other.options)
+        if (!loss.takes(option) && given(std::string(option))) {
+          std::string own;
+          for (std::string_view const name : loss.options) own.append(" ").append(name);
+          throw user_error(std::string(option) + ": no option of " + named + ", which has" + own);
+        }
+    if (loss.needs_labels)
+      for (char const* const name : {"--labels", "--teacher-labels"})
+        if (!given(name))
+          throw user_error(name + (": missing; " + named) +
+                           " finds the rows that it compares by the labels of both models");
     if (s.token_level && !s.plan.empty())
       throw user_error(
           "--plan: only with --transport-level sequence, which has a plan between tokens");
-  }
-  /// Its constants are part of what it reproduces. Naming a default is allowed: scripts may pass
-  /// every option.
-  void check_reference_code() const {
-    settings const fixed;
-    auto const constant = [&](char const* name, bool is_default) {
-      if (!is_default)
-        throw user_error(name + std::string(": does not apply to --preset reference_code, whose "
-                                            "constants are fixed"));
-    };
-    constant("--k", s.k == fixed.k);
-    constant("--transport-temperature", s.transport_temperature == fixed.transport_temperature);
-    constant("--epsilon", s.epsilon == fixed.epsilon);
-    constant("--iterations", s.iterations == fixed.iterations);
-    constant("--alpha", s.alpha == fixed.alpha);
-    constant("--beta", s.beta == fixed.beta);
-    constant("--gamma", s.gamma == fixed.gamma);
-    constant("--matching", s.matching == fixed.matching);
-    constant("--transport-level", !s.token_level);
-    constant("--transport-ranking", !s.own_ranking);
-    constant("--sinkhorn-gradient", !s.plan_constant);
-    for (char const* const name : {"--labels", "--teacher-labels"})
-      if (!given(name))
-        throw user_error(name + std::string(": missing; --preset reference_code derives its "
-                                            "windows from the labels of both models"));
+    if (s.loss == loss_name::reference_code && s.matching == mlot::column_matching::exact)
+      throw user_error("--matching: exact given, must be rank or greedy with " + named);
   }
 };
 std::string one_sentence(CLI::ParseError const& problem, CLI::App const& app, int count,

@@ -1,7 +1,8 @@
 #pragma once
-#include <array>
+#include <optional>
+#include <span>
+#include <vector>
 
-#include "mlot/loss/multi_level.hpp"
 #include "mlot_cli/inputs.hpp"
 #include "mlot_cli/settings.hpp"
 namespace mlot_cli {
@@ -37,21 +38,28 @@ struct column_choice {
   bool operator==(column_choice const&) const = default;
 };
 
+template <class T>
+struct named_term {
+  char const* name;
+  T value;
+};
 template <mlot::real T>
 struct evaluation {
-  std::array<T, mlot::multi_level_term::count> terms{};
-  column_choice columns;
-  std::vector<index_t> rows;        ///< the student's rows that count, over the whole batch
-  std::vector<T> gradient;          ///< (B, T, V) where asked for
-  std::vector<index_t> plan_shape;  ///< (T_t, T_s), or (B, most teacher, most student tokens)
-  std::vector<T> plan;              ///< where asked for
+  std::vector<named_term<T>> terms;      ///< the last is the total
+  std::optional<column_choice> columns;  ///< of losses that compare columns of a sequence
+  std::vector<index_t> rows;             ///< the student's rows that count, over the whole batch
+  std::vector<T> gradient;               ///< (B, T, V) where asked for
+  std::vector<index_t> plan_shape;       ///< (T_t, T_s), or (B, most teacher, most student tokens)
+  std::vector<T> plan;                   ///< where asked for
+
+  T total() const { return terms.back().value; }
 };
 struct wanted {
   bool gradient = false, plan = false;
-  column_choice const* held = nullptr;  ///< columns to use instead of ranking: preset paper only
+  column_choice const* held = nullptr;  ///< columns to use instead of ranking: multi-level only
 };
 
-/// The loss of the settings' preset on the settings' device. Throws user_error where the library
+/// The loss of the settings on the device of the settings. Throws user_error where the library
 /// answers a fault, in the words of the command line.
 template <mlot::real T, mlot::storage S>
 evaluation<T> evaluate(settings const& s, input_pair<S> const& input, wanted want);

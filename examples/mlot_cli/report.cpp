@@ -31,25 +31,21 @@ void write_columns(writer& json, column_lists const& columns, index_t sequences)
 
 template <mlot::real T>
 std::string report(evaluation<T> const& result, index_t sequences) {
-  namespace term = mlot::multi_level_term;
   rapidjson::StringBuffer text;
   writer json(text);
   json.SetIndent(' ', 2);
   json.SetFormatOptions(rapidjson::kFormatSingleLineArray);
   json.StartObject();
-  auto const number = [&](char const* key, index_t place) {
-    json.Key(key);
-    write_number(json, double(result.terms[std::size_t(place)]));
-  };
-  number("cross_entropy", term::cross_entropy);
-  number("absolute_difference", term::absolute_difference);
-  number("logarithmic", term::logarithmic);
-  number("sinkhorn", term::sinkhorn);
-  number("total", term::total);
-  json.Key("teacher_columns");
-  write_columns(json, result.columns.teacher, sequences);
-  json.Key("student_columns");
-  write_columns(json, result.columns.student, sequences);
+  for (auto const& [name, value] : result.terms) {
+    json.Key(name);
+    write_number(json, double(value));
+  }
+  if (result.columns) {
+    json.Key("teacher_columns");
+    write_columns(json, result.columns->teacher, sequences);
+    json.Key("student_columns");
+    write_columns(json, result.columns->student, sequences);
+  }
   json.EndObject();
   return std::string(text.GetString(), text.GetSize()) + "\n";
 }

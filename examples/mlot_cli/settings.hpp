@@ -4,26 +4,27 @@
 #include <string>
 
 #include "mlot/loss/multi_level_options.hpp"
+#include "mlot_cli/losses.hpp"
 namespace mlot_cli {
 using mlot::index_t;
 
 enum class command { loss, check_gradient };
 
-/// What the command line says. Numbers keep the paper's defaults; the library checks their ranges.
+/// What the command line says. The library checks ranges; what is not given is as the loss has it.
 struct settings {
   command run = command::loss;
+  loss_name loss = loss_name::multi_level;
   std::string teacher, student;        ///< .npy files of logits
   std::string labels, teacher_labels;  ///< .npy files, or empty: none
   std::string gradient, plan;          ///< .npy files to write, or empty: none
-  bool reference_code = false, simd = false, f32 = false;
+  bool simd = false, f32 = false;
 
-  index_t k = 50, iterations = 20;
-  double temperature = 1, transport_temperature = 2, epsilon = 0.1;
-  double alpha = 0.15, beta = 0.1, gamma = 0.1, weight = 1;
-  std::optional<double> teacher_temperature;  ///< not given: temperature
+  std::optional<index_t> k, iterations;
+  std::optional<double> temperature, teacher_temperature, transport_temperature, epsilon;
+  std::optional<double> alpha, beta, gamma, weight, ratio, lambda;
   mlot::column_matching matching = mlot::column_matching::rank;
   bool own_ranking = false, plan_constant = false, token_level = false;
-  bool skip_student_end = false, skip_teacher_end = false;
+  bool temperature_squared = false, skip_student_end = false, skip_teacher_end = false;
 
   index_t samples = 20, seed = 0;
   std::optional<double> tolerance;  ///< not given: depends on the precision

@@ -1,5 +1,6 @@
 #pragma once
 /// Everything for devices made of blocks of threads but the device itself: the losses, and kernels.
+#include "mlot/loss/distillkitplus.hpp"
 #include "mlot/loss/multi_level.hpp"
 #include "mlot/loss/reference_code.hpp"
 #include "mlot/loss/sinkd.hpp"

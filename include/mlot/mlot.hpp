@@ -3,6 +3,7 @@
 #include "mlot/core/version.hpp"
 //
 #include "mlot/loss/answer_windows.hpp"
+#include "mlot/loss/distillkitplus.hpp"
 #include "mlot/loss/divergence_distillation.hpp"
 #include "mlot/loss/multi_level.hpp"
 #include "mlot/loss/rank_teacher.hpp"

@@ -145,10 +145,10 @@ TEST_CASE("mlot_cli loss prints the golden cases and writes their gradients and 
   }
 }
 
-TEST_CASE("mlot_cli reference_code prints what the authors' code computes") {
+TEST_CASE("mlot_cli reference-code prints what the authors' code computes") {
   for (char const* const name :
        {"authors_A03_b2_uneq_f1", "authors_A07_b3_train_settings_f1", "authors_A13_temperatures_f1",
-        "authors_A15_no_prompt_and_hole_f1"}) {
+        "authors_A15_no_prompt_and_hole_f1", "authors_A04_b2_uneq_f2"}) {
     golden::npz const c(MLOT_TEST_DATA "/" + std::string(name) + ".npz");
     CAPTURE(name);
     small_case in;
@@ -158,9 +158,10 @@ TEST_CASE("mlot_cli reference_code prints what the authors' code computes") {
                          "--teacher-labels", golden_file(in, c, "teacher_targets")};
     words arguments =
         files +
-        split("--preset reference_code --temperature " + digits(c.number("student_temperature")) +
+        split("--loss reference-code --temperature " + digits(c.number("student_temperature")) +
               " --teacher-temperature " + digits(c.number("teacher_temperature")) + " --weight " +
-              digits(c.number("distillation_weight")));
+              digits(c.number("distillation_weight")) + " --matching " +
+              (c.has("student_match") ? "greedy" : "rank"));
     if (c.whole("skip_student_eos") != 0) arguments.push_back("--skip-student-eos");
     if (c.whole("skip_teacher_eos") != 0) arguments.push_back("--skip-teacher-eos");
     std::string const json = in.loss(arguments + in.outputs);
@@ -174,15 +175,165 @@ TEST_CASE("mlot_cli reference_code prints what the authors' code computes") {
     near("total", "dist64");
     CHECK(norm_error_of(in.array("g.npy").values, c.values("grad_dist64")) < 1e-9);
     golden::array const plan = in.array("p.npy");  // all L x L positions, unit column sums
-    std::int64_t const length = plan.shape.at(2);
-    CHECK(plan.shape == std::vector<std::int64_t>{c["student_logits"].shape[0], length, length});
+    std::int64_t const length = plan.shape.at(2), sequences = c["student_logits"].shape[0];
+    CHECK(plan.shape == std::vector<std::int64_t>{sequences, length, length});
     CHECK(std::accumulate(plan.values.begin(), plan.values.end(), 0.0) ==
           Approx(double(plan.shape[0] * length)).epsilon(1e-12));
-    std::string lists;  // the batch's one ranking, for each sequence
-    for (std::int64_t b = 0; b < c["student_logits"].shape[0]; ++b)
-      lists += (b > 0 ? ", " : "") + list(c.values("teacher_rank"), 50);
-    CHECK(value_of(json, "teacher_columns") == in_brackets(lists));
+    std::string teacher, student;  // the batch's one ranking, for each sequence, or its matching
+    for (std::int64_t b = 0; b < sequences; ++b) {
+      teacher += (b > 0 ? ", " : "") + list(c.values("teacher_rank"), 50);
+      if (!c.has("student_match")) continue;
+      auto const first = c.values("student_match").begin() + b * 50;
+      student += (b > 0 ? ", " : "") + list({first, first + 50}, 50);
+    }
+    CHECK(value_of(json, "teacher_columns") == in_brackets(teacher));
+    if (!student.empty()) CHECK(value_of(json, "student_columns") == in_brackets(student));
   }
+}
+
+namespace {
+/// Teacher and student over one vocabulary of 7, with labels of both.
+struct one_vocabulary : small_case {
+  words const same = words{"--teacher", write("t7.npy", npy("<f4", "(5, 7)", random_logits(35, 6))),
+                           "--student", file("s.npy")} +
+                     labelled;
+  /// log softmax of a row at a temperature.
+  static std::vector<double> log_softmax(std::vector<float> const& logits, std::size_t row,
+                                         double tau) {
+    std::vector<double> z;
+    double sum = 0;
+    for (std::size_t v = 0; v < 7; ++v) z.push_back(double(logits[7 * row + v]) / tau);
+    for (double const x : z) sum += std::exp(x);
+    for (double& x : z) x -= std::log(sum);
+    return z;
+  }
+  /// The sum over ids of term(log q, log p), teacher first, of each aligned token: the rows whose
+  /// labels count are 0, 2 and 3.
+  std::vector<double> each(double teacher_tau, double tau, auto term) const {
+    auto const of_teacher = random_logits(35, 6);
+    std::vector<double> sums;
+    for (std::size_t const row : {0, 2, 3}) {
+      auto const q = log_softmax(of_teacher, sums.size(), teacher_tau);
+      auto const p = log_softmax(student, row, tau);
+      sums.push_back(0);
+      for (std::size_t v = 0; v < 7; ++v) sums.back() += term(q[v], p[v]);
+    }
+    return sums;
+  }
+  double sum(double teacher_tau, double tau, auto term) const {
+    auto const sums = each(teacher_tau, tau, term);
+    return std::accumulate(sums.begin(), sums.end(), 0.0);
+  }
+};
+double forward(double q, double p) { return std::exp(q) * (q - p); }
+double reverse(double q, double p) { return std::exp(p) * (p - q); }
+/// KL from the one to the mixture with weight w of it.
+double skewed(double from, double to, double w) {
+  return std::exp(from) * (from - std::log(w * std::exp(from) + (1 - w) * std::exp(to)));
+}
+}  // namespace
+
+TEST_CASE("mlot_cli prints each divergence over one vocabulary") {
+  one_vocabulary in;
+  auto const check = [&](std::string const& options, double expected, double ratio = 0.5) {
+    CAPTURE(options);
+    std::string const json = in.loss(in.same + split("--loss " + options));
+    CHECK(number_of(json, "divergence") == Approx(expected).epsilon(1e-12));
+    CHECK(number_of(json, "total") ==
+          Approx((1 - ratio) * number_of(json, "cross_entropy") + ratio * expected).epsilon(1e-12));
+    CHECK(json.find("columns") == json.npos);
+  };
+  check("forward-kl", in.sum(1, 1, forward));
+  check("forward-kl --temperature 2 --teacher-temperature 3 --ratio 0.25", in.sum(3, 2, forward),
+        0.25);
+  check("reverse-kl --temperature 4", in.sum(4, 4, reverse));
+  std::string const squared =
+      in.loss(in.same + split("--loss reverse-kl --temperature 4 --temperature-squared"));
+  CHECK(number_of(squared, "total") ==
+        Approx(number_of(squared, "cross_entropy") / 2 + 8 * in.sum(4, 4, reverse)));
+  check("total-variation",
+        in.sum(1, 1, [](double q, double p) { return std::fabs(std::exp(q) - std::exp(p)) / 2; }));
+  auto const mixed = [](double w) {
+    return [w](double q, double p) { return w * skewed(q, p, w) + (1 - w) * skewed(p, q, 1 - w); };
+  };
+  check("jensen-shannon", in.sum(1, 1, mixed(0.5)));
+  check("jensen-shannon --beta 0.1", in.sum(1, 1, mixed(0.1)));
+  auto const with_skew = [](double w) {
+    return [w](double q, double p) { return skewed(q, p, w); };
+  };
+  check("skewed-kl", in.sum(1, 1, with_skew(0.1)));
+  check("skewed-kl --lambda 0.6", in.sum(1, 1, with_skew(0.6)));
+  check("skewed-reverse-kl --lambda 0.6",
+        in.sum(1, 1, [](double q, double p) { return skewed(p, q, 0.6); }));
+  double const adaptive = number_of(in.loss(in.same + split("--loss adaptive-kl")), "divergence");
+  auto const f = in.each(1, 1, forward), r = in.each(1, 1, reverse);
+  double least = 0, most = 0;  // a mean of the two at each token
+  for (std::size_t t = 0; t < 3; ++t) {
+    least += std::min(f[t], r[t]);
+    most += std::max(f[t], r[t]);
+  }
+  CHECK((adaptive > least && adaptive < most));
+}
+
+TEST_CASE("mlot_cli prints ULD and SinKD by their own terms") {
+  one_vocabulary in;
+  std::string const uld = in.loss(in.inputs + in.labelled + split("--loss universal-logit"));
+  CHECK(number_of(uld, "ranked_difference") > 0);
+  CHECK(number_of(uld, "total") ==
+        Approx(number_of(uld, "cross_entropy") + 1.5 * number_of(uld, "ranked_difference")));
+  CHECK(uld.find("sinkhorn") == uld.npos);
+  double largest = 0;  // one rank: a mean over tokens of the difference of the largest
+  auto const top = [](std::vector<float> const& z, std::size_t row, std::size_t width) {
+    double sum = 0, most = 0;
+    for (std::size_t v = 0; v < width; ++v) {
+      sum += std::exp(double(z[row * width + v]));
+      most = std::max(most, std::exp(double(z[row * width + v])));
+    }
+    return most / sum;
+  };
+  std::size_t const rows[] = {0, 2, 3};
+  for (std::size_t t = 0; t < 3; ++t)
+    largest += std::fabs(top(in.teacher, t, 9) - top(in.student, rows[t], 7)) / 3;
+  CHECK(number_of(in.loss(in.inputs + in.labelled + split("--loss universal-logit --k 1")),
+                  "ranked_difference") == Approx(largest).epsilon(1e-12));
+
+  std::string const sinkd =
+      in.loss(in.same + split("--loss sinkd --weight 0.5 --iterations 30") + in.outputs);
+  CHECK(number_of(sinkd, "total") ==
+        Approx(number_of(sinkd, "cross_entropy") + 0.5 * number_of(sinkd, "sinkhorn")));
+  CHECK(sinkd.find("logarithmic") == sinkd.npos);
+  CHECK(in.array("p.npy").shape == std::vector<std::int64_t>{5, 3});
+  CHECK(in.array("g.npy").shape == std::vector<std::int64_t>{4, 7});
+}
+
+TEST_CASE("mlot_cli distillkitplus sorts at every position of its spans") {
+  one_vocabulary in;
+  // The student's span begins at its first label, and counts its hole: rows 0, 1, 2.
+  words const options = in.teacher_labelled + split("--loss distillkitplus --k 2 --temperature 1");
+  std::string const json = in.loss(in.inputs + in.labelled + options + in.outputs);
+  double expected = 0;
+  auto const two_largest = [](std::vector<float> const& z, std::size_t row, std::size_t width) {
+    std::vector<double> p;
+    double sum = 0;
+    for (std::size_t v = 0; v < width; ++v) {
+      p.push_back(std::exp(double(z[row * width + v])));
+      sum += p.back();
+    }
+    std::sort(p.rbegin(), p.rend());
+    return std::pair(p[0] / sum, p[1] / sum);
+  };
+  for (std::size_t t = 0; t < 3; ++t) {
+    auto const a = two_largest(in.teacher, t + 1, 9), b = two_largest(in.student, t, 7);
+    expected += (std::fabs(a.first - b.first) + std::fabs(a.second - b.second)) / 3;
+  }
+  CHECK(number_of(json, "absolute_difference") == Approx(expected).epsilon(1e-12));
+  CHECK(number_of(json, "total") ==
+        Approx(expected + 0.1 * (number_of(json, "logarithmic") + number_of(json, "sinkhorn"))));
+  CHECK(in.array("p.npy").shape == std::vector<std::int64_t>{3, 3});
+  std::string const weighed =
+      in.loss(in.inputs + in.labelled + options + split("--beta 0.5 --gamma 2 --weight 3"));
+  CHECK(number_of(weighed, "total") == Approx(3 * (expected + 0.5 * number_of(json, "logarithmic") +
+                                                   2 * number_of(json, "sinkhorn"))));
 }
 
 TEST_CASE("mlot_cli prints exactly these keys, in this order") {
@@ -336,9 +487,13 @@ TEST_CASE("mlot_cli check-gradient passes, and fails past the tolerance") {
   words const check = words{"check-gradient"} + in.inputs + in.labelled;
   for (std::string const device : devices)
     for (std::string const precision : {"f64", "f32"})
-      for (words const& more : {words{}, words{"--transport-ranking", "own"}, words{"--k", "3"},
-                                words{"--matching", "exact", "--transport-level", "token"},
-                                in.teacher_labelled + words{"--preset", "reference_code"}}) {
+      for (words const& more :
+           {words{}, words{"--transport-ranking", "own"}, words{"--k", "3"},
+            words{"--matching", "exact", "--transport-level", "token"},
+            words{"--loss", "universal-logit"},
+            in.teacher_labelled + words{"--loss", "reference-code"},
+            in.teacher_labelled + words{"--loss", "reference-code", "--matching", "greedy"},
+            in.teacher_labelled + words{"--loss", "distillkitplus"}}) {
         outcome const result =
             in.run(check + words{"--device", device, "--precision", precision} + more);
         CAPTURE(device, precision, more, result.out, result.err);
@@ -346,11 +501,22 @@ TEST_CASE("mlot_cli check-gradient passes, and fails past the tolerance") {
         CHECK(std::count(result.out.begin(), result.out.end(), '\n') == 22);  // names, 20, verdict
         CHECK(result.out.ends_with(": passed\n"));
       }
+  one_vocabulary same;
+  for (char const* const loss : {"sinkd", "forward-kl", "reverse-kl", "jensen-shannon", "skewed-kl",
+                                 "skewed-reverse-kl", "total-variation"})
+    for (std::string const precision : {"f64", "f32"}) {
+      outcome const result = same.run(words{"check-gradient"} + same.same +
+                                      words{"--loss", loss, "--precision", precision});
+      CAPTURE(loss, precision, result.out, result.err);
+      CHECK(result.code == 0);
+      CHECK(result.out.ends_with(": passed\n"));
+    }
   outcome const strict = in.run(check + words{"--tolerance", "1e-300", "--samples", "7"});
   CHECK(strict.code == 1);
   CHECK(strict.out.find("past the tolerance") != std::string::npos);
   CHECK(strict.out.ends_with(": FAILED\n"));
   in.refuses(check + words{"--sinkhorn-gradient", "plan_constant"}, {"--sinkhorn-gradient"});
+  in.refuses(check + words{"--loss", "adaptive-kl"}, {"--loss: adaptive-kl given", "derivative"});
   in.refuses(check + words{"--samples", "0"}, {"--samples: 0 given", "at least 1"});
   in.refuses(check + words{"--step", "0"}, {"--step: 0 given", "above 0"});
   in.refuses(check + words{"--gradient", in.file("g.npy")}, {"--gradient"});
@@ -365,7 +531,9 @@ TEST_CASE("mlot_cli --help is no error") {
     CHECK(result.err.empty());
     CHECK(result.out.find("Usage: mlot_cli") != std::string::npos);
   }
-  CHECK(in.run({"loss", "--help"}).out.find("1e999") != std::string::npos);
+  std::string const help = in.run({"loss", "--help"}).out;
+  for (char const* const part : {"1e999", "multi-level: ", "distillkitplus: ", "--lambda"})
+    CHECK(help.find(part) != std::string::npos);
 }
 
 TEST_CASE("mlot_cli names the option, its value and what is allowed") {
@@ -393,26 +561,44 @@ TEST_CASE("mlot_cli names the option, its value and what is allowed") {
       {{"--beta", "nan"}, {"--beta: nan given", "finite"}},
       {{"--gamma", "inf"}, {"--gamma: inf given", "finite"}},
       {{"--weight", "inf"}, {"--weight: inf given", "finite"}},
-      {{"--preset", "peper"}, {"--preset: peper given", "paper", "reference_code"}},
+      {{"--loss", "kl"}, {"--loss: kl given", "multi-level", "forward-kl"}},
+      {{"--loss", "forward-kl", "--alpha", "1"}, {"--alpha", "forward-kl", "--ratio"}},
+      {{"--loss", "forward-kl"}, {"--plan", "forward-kl"}},
+      {{"--ratio", "0.5"}, {"--ratio", "multi-level", "--alpha"}},
+      {{"--lambda", "x"}, {"--lambda: x given", "number"}},
       {{"--device", "cuda"}, {"--device: cuda given", "scalar", "simd"}},
       {{"--precision", "f16"}, {"--precision: f16 given", "f32", "f64"}},
       {{"--transport-ranking", "x"}, {"--transport-ranking: x given", "shared", "own"}},
       {{"--matching", "best"}, {"--matching: best given", "rank, greedy or exact"}},
       {{"--transport-level", "x"}, {"--transport-level: x given", "sequence or token"}},
       {{"--transport-level", "token"}, {"--plan", "sequence"}},
-      {{"--preset", "reference_code", "--matching", "exact"}, {"--matching", "reference_code"}},
+      {{"--loss", "reference-code", "--matching", "exact"}, {"--labels", "missing"}},
       {{"--sinkhorn-gradient", "x"}, {"--sinkhorn-gradient: x given", "unrolled"}},
-      {{"--skip-student-eos"}, {"--skip-student-eos", "reference_code"}},
-      {{"--preset", "reference_code"}, {"--labels", "missing"}},
-      {{"--preset", "reference_code", "--labels", in.file("y.npy")}, {"--teacher-labels"}},
-      {{"--preset", "reference_code", "--k", "51"}, {"--k", "reference_code"}},
+      {{"--skip-student-eos"}, {"--skip-student-eos", "multi-level"}},
+      {{"--loss", "reference-code"}, {"--labels", "missing"}},
+      {{"--loss", "distillkitplus", "--labels", in.file("y.npy")}, {"--teacher-labels"}},
+      {{"--loss", "reference-code", "--k", "50"}, {"--k", "reference-code", "--matching"}},
       {{"--nonsense"}, {"--nonsense"}},
       {{"nonsense"}, {"nonsense"}},
   };
   for (auto const& c : cases) in.refuses(loss + c.arguments, c.parts);
   in.refuses(words{"loss"} + in.inputs + in.labelled + in.teacher_labelled + in.outputs +
-                 words{"--preset", "reference_code", "--temperature", "0"},
+                 words{"--loss", "reference-code", "--temperature", "0"},
              {": --temperature: 0 given", "above 0"});
+  in.refuses(words{"loss"} + in.inputs + in.labelled + in.teacher_labelled +
+                 words{"--loss", "reference-code", "--matching", "exact"},
+             {"--matching: exact given", "rank or greedy", "reference-code"});
+  words const kl = words{"loss"} + in.inputs;
+  in.refuses(kl + words{"--loss", "forward-kl"},
+             {"--loss: forward-kl", "--teacher has 9", "--student 7"});
+  one_vocabulary const same;
+  words const one = words{"loss"} + same.same;
+  same.refuses(one + split("--loss skewed-kl --lambda 2"), {"--lambda: 2 given", "0 to 1"});
+  same.refuses(one + split("--loss jensen-shannon --beta -1"), {"--beta: -1 given", "0 to 1"});
+  same.refuses(one + split("--loss forward-kl --ratio 3"), {"--ratio: 3 given", "0 to 1"});
+  same.refuses(one + split("--loss forward-kl --temperature 0"), {"--temperature: 0 given"});
+  same.refuses(one + split("--loss universal-logit --k -1"), {"--k: -1 given", "at least 0"});
+  same.refuses(one + split("--loss sinkd --epsilon 0"), {"--epsilon: 0 given", "above 0"});
   in.refuses({}, {"loss", "check-gradient"});
   in.refuses({"train"}, {"train given", "loss", "check-gradient"});
   in.refuses({"loss", "--teacher", in.file("t.npy")}, {"--student"});
@@ -459,7 +645,7 @@ TEST_CASE("mlot_cli says which file is wrong, and where") {
 
   auto const refuses_labels = [&](std::string const& bytes, words const& parts) {
     in.write("l.npy", bytes);
-    for (words const& preset : {words{}, in.teacher_labelled + words{"--preset", "reference_code"}})
+    for (words const& preset : {words{}, in.teacher_labelled + words{"--loss", "reference-code"}})
       in.refuses(
           words{"loss"} + in.inputs + in.outputs + preset + words{"--labels", in.file("l.npy")},
           words{"--labels: "} + parts);

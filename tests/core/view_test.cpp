@@ -58,6 +58,9 @@ TEST_CASE("a matrix has rows and columns of any stride", "[view]") {
   CHECK(last_two.rows == 2);
   CHECK(&last_two(1, 4) == &padded(2, 4));
   CHECK(&transposed.row_range(2, 2)(0, 1) == &padded(1, 2));
+  CHECK(&padded.column_range(3, 2)(2, 1) == &padded(2, 4));
+  CHECK(transposed.column_range(1, 2).cols == 2);
+  CHECK(&transposed.column_range(1, 2)(4, 0) == &padded(1, 4));
 }
 
 TEST_CASE("a view of constants is made from one of variables and keeps its shape", "[view]") {

@@ -24,6 +24,7 @@ set(grid_test_files
     primitive/top_columns_test.cpp
     primitive/vocabulary_mass_test.cpp
     loss/loss_instances.cpp
+    loss/distillkitplus_test.cpp
     loss/golden_test.cpp
     loss/golden_gradient_test.cpp
     loss/matching_test.cpp

@@ -31,6 +31,9 @@ class every_primitive {
                                    .temperatures = 2});
       visit("top_columns",
             mlot::top_columns<T, memory>{.mass = m.mass.matrix(), .ids = m.ids.matrix()});
+      visit("top_columns",
+            mlot::top_columns<S, memory>{
+                .mass = m.logits.matrix(), .row = rows.row, .ids = m.token_ids.matrix()});
       visit("gather_columns", mlot::gather_columns<T, S, memory>{.logits = m.logits.matrix(),
                                                                  .tokens = rows,
                                                                  .ids = m.ids.matrix(),
@@ -194,7 +197,8 @@ class every_primitive {
     std::vector<std::byte> all;
     auto const append = [&](auto&... arrays) { (append_bytes(all, arrays), ...); };
     for (model* const m : {&teacher, &student})
-      append(m->maximum, m->partition, m->second, m->mass, m->ids, m->table, m->p, m->log_p);
+      append(m->maximum, m->partition, m->second, m->mass, m->ids, m->token_ids, m->table, m->p,
+             m->log_p);
     append(cross_entropies, difference, logarithm, table_gradient, log_gradient, cost,
            second_gradient, gradient, ranked_differences, ranked_gradient, totals, start, sums,
            partners, marginal, token_offset);
@@ -214,7 +218,7 @@ class every_primitive {
     framed<S> logits{tokens.rows, vocabulary, {1, 3, 1}};
     framed<T> maximum{tokens.count()}, partition{tokens.count()}, second{tokens.count()};
     framed<T> mass{sequences, vocabulary};
-    framed<index_t> ids{sequences, k};
+    framed<index_t> ids{sequences, k}, token_ids{tokens.count(), k};
     framed<T> table{tokens.count(), k}, p{tokens.count(), k}, log_p{tokens.count(), k};
     model(std::vector<index_t> const& lengths, std::uint64_t seed) : tokens(lengths, true) {
       random_source random(seed);

@@ -112,6 +112,37 @@ TEMPLATE_LIST_TEST_CASE("rising, falling and infinite masses are ranked like any
   for (index_t const k : {1, 31, 50, 64, 333, 400}) CHECK(differing<Device>(mass, k) == 0);
 }
 
+TEMPLATE_LIST_TEST_CASE("lists rank the rows that they name, stored in any type", "[top_columns]",
+                        every_storage) {
+  using S = typename TestType::storage;
+  using T = accumulator_t<S>;
+  random_source random(4);
+  for (index_t const vocabulary : kit::lengths_around_lanes)
+    for (kit::layout const where : kit::every_layout)
+      for (index_t const k : {1, 20, 1003}) {
+        kit::framed<S> mass(4, vocabulary, where);
+        kit::fill(mass, [&](index_t, index_t) {
+          return random.below(5) == 0 ? store_as<S>(-infinity<T>)
+                                      : store_as<S>(T(4 * random.normal()));
+        });
+        index_t const row[] = {3, -1, 0, 0, 2};
+        kit::framed<index_t> ids(5, k, {where.skip, where.gap, 1});
+        kit::succeeds<typename TestType::device>(top_columns<S, host_memory>{
+            .mass = mass.matrix(), .row = {row, 5}, .ids = ids.matrix()});
+        REQUIRE(ids.exactly_written());
+        index_t differing = 0;
+        for (index_t b = 0; b < 5; ++b) {
+          oracle::vector values;
+          for (index_t v = 0; v < vocabulary && row[b] >= 0; ++v)
+            values.push_back(load_as<T>(mass(row[b], v)));
+          auto const expected = oracle::top(values, std::size_t(k));
+          for (index_t l = 0; l < k; ++l) differing += ids(b, l) != expected[std::size_t(l)];
+        }
+        CAPTURE(vocabulary, k, where.step);
+        REQUIRE(differing == 0);
+      }
+}
+
 TEMPLATE_LIST_TEST_CASE("no rows and no columns are ordinary", "[top_columns]", every_device) {
   using T = typename TestType::scalar;
   using Device = typename TestType::device;
@@ -135,5 +166,12 @@ TEMPLATE_LIST_TEST_CASE("top_columns: wrong arguments are named and nothing is w
   refuses("top_columns.ids", [](auto& p) { p.ids.rows = 1; });
   refuses("top_columns.ids", [](auto& p) { p.ids.data = nullptr; });
   refuses("top_columns.ids", [](auto& p) { p.ids.row_stride = 2; });
+  index_t row[] = {1, 2};
+  refuses("top_columns.ids", [&](auto& p) { p.row = {row, 1}; });
+  refuses("top_columns.row", [&](auto& p) { p.row = {nullptr, 2}; });
   CHECK(ids.untouched());
+  if constexpr (!kit::is_emulated<typename TestType::device>)
+    kit::refuses<typename TestType::device>(right, fault::data, "top_columns.row", [&](auto& p) {
+      p.row = {row, 2};
+    });
 }

@@ -53,6 +53,10 @@ struct matrix_view {
   MLOT_HOST_DEVICE constexpr matrix_view row_range(index_t first, index_t count) const {
     return {at(first * row_stride), count, cols, row_stride, col_stride};
   }
+  /// Columns first .. first + count - 1.
+  MLOT_HOST_DEVICE constexpr matrix_view column_range(index_t first, index_t count) const {
+    return {at(first * col_stride), rows, count, row_stride, col_stride};
+  }
   template <std::same_as<T const> U>
   requires(!std::is_const_v<T>) constexpr operator matrix_view<U, Memory>() const {
     return {data, rows, cols, row_stride, col_stride};

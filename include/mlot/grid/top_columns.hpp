@@ -21,20 +21,22 @@ MLOT_DEVICE order_key<T> key_of(T mass) {
 /// The K columns, in no order: (B, K), or (B, V) where K exceeds V.
 template <class T, class Memory>
 struct column_candidates {
+  using key_type = order_key<accumulator_t<T>>;
   matrix_view<index_t, Memory> id{};
-  matrix_view<order_key<T>, Memory> key{};
+  matrix_view<key_type, Memory> key{};
   column_candidates(top_columns<T, Memory> const& p, arena<Memory>& space) {
     index_t const kept = least(p.ids.cols, p.mass.cols);
-    id = space.template matrix<index_t>(p.mass.rows, kept);
-    key = space.template matrix<order_key<T>>(p.mass.rows, kept);
+    id = space.template matrix<index_t>(p.ids.rows, kept);
+    key = space.template matrix<key_type>(p.ids.rows, kept);
   }
 };
 
-/// One block a row.
+/// One block a list.
 template <grid Device, class T>
 struct select_columns_kernel {
   static constexpr int threads = Device::tuning.select_threads;
-  using key = order_key<T>;
+  using number = accumulator_t<T>;
+  using key = order_key<number>;
   struct shared {
     int of_digit[256];
     int of_thread[threads];
@@ -45,15 +47,16 @@ struct select_columns_kernel {
 
   template <class Block>
   MLOT_DEVICE void operator()(Block& block, shared& s) const {
-    index_t const b = block.index(), kept = all.id.cols;
-    auto const mass = p.mass.row(b);
+    index_t const b = block.index(), r = p.row_of(b), kept = all.id.cols;
+    if (r < 0) return;
+    auto const mass = p.mass.row(r);
     if (block.thread() == 0) s.left = int(kept), s.collected = 0;
     key threshold = 0;
-    for (int shift = 8 * int(sizeof(T)) - 8; shift >= 0; shift -= 8) {
+    for (int shift = 8 * int(sizeof(key)) - 8; shift >= 0; shift -= 8) {
       for (int d = block.thread(); d < 256; d += threads) s.of_digit[d] = 0;
       block.sync();
-      for_row<T>(block, mass, [&](auto part) {
-        T x[part.count];
+      for_row<number>(block, mass, [&](auto part) {
+        number x[part.count];
         part.load(mass, x);
         MLOT_UNROLL
         for (int j = 0; j < part.count; ++j)
@@ -75,15 +78,15 @@ struct select_columns_kernel {
       if (s.equal == s.left) break;  // everything from here on is among the K
     }
     bool const all_equal = s.equal == s.left;  // or else a tie hangs on the order of ids
-    for_row<T>(block, mass, [&](auto part) {
-      T x[part.count];
+    for_row<number>(block, mass, [&](auto part) {
+      number x[part.count];
       part.load(mass, x);
       MLOT_UNROLL
       for (int j = 0; j < part.count; ++j)
         if (key const k = key_of(x[j]); k > threshold || (all_equal && k == threshold))
           take(b, block.add(s.collected, 1), part.column(j), k);
     });
-    if (!all_equal) take_lowest(block, s, b, threshold);
+    if (!all_equal) take_lowest(block, s, b, mass, threshold);
   }
 
  private:
@@ -93,16 +96,18 @@ struct select_columns_kernel {
   }
   /// The first `left` columns equal to the threshold.
   template <class Block>
-  MLOT_DEVICE void take_lowest(Block& block, shared& s, index_t b, key threshold) const {
+  MLOT_DEVICE void take_lowest(Block& block, shared& s, index_t b,
+                               vector_view<T const, typename Device::memory> mass,
+                               key threshold) const {
     index_t place = all.id.cols - s.left;
     constexpr int each = 4;
-    for (index_t first = 0; place < all.id.cols && first < p.mass.cols; first += threads * each) {
+    for (index_t first = 0; place < all.id.cols && first < mass.size; first += threads * each) {
       index_t const begin = first + block.thread() * each;
       bool equal[each];
       int own = 0;
       MLOT_UNROLL
       for (int j = 0; j < each; ++j) {
-        equal[j] = begin + j < p.mass.cols && key_of(p.mass(b, begin + j)) == threshold;
+        equal[j] = begin + j < mass.size && key_of(load_as<number>(mass(begin + j))) == threshold;
         own += equal[j];
       }
       s.of_thread[block.thread()] = own;
@@ -129,9 +134,9 @@ struct rank_columns_kernel {
 
   template <class Block>
   MLOT_DEVICE void operator()(Block& block, shared&) const {
-    for_items(block, p.mass.rows * p.ids.cols, [&](index_t n) {
+    for_items(block, p.ids.rows * p.ids.cols, [&](index_t n) {
       index_t const b = n / p.ids.cols, l = n % p.ids.cols;
-      if (l >= all.id.cols) {
+      if (l >= all.id.cols || p.row_of(b) < 0) {
         p.ids(b, l) = -1;
         return;
       }
@@ -145,22 +150,22 @@ struct rank_columns_kernel {
   }
 };
 
-template <grid Device, real T>
+template <grid Device, storage T>
 std::size_t scratch_size(Device, top_columns<T, typename Device::memory> const& p) {
   arena<typename Device::memory> space;
   column_candidates<T, typename Device::memory>(p, space);
   return space.bytes();
 }
 
-template <grid Device, real T>
+template <grid Device, storage T>
 status run(Device device, top_columns<T, typename Device::memory> const& p,
            workspace<typename Device::memory> scratch) {
   launches<Device> launch(device);
   arena<typename Device::memory> space(scratch);
   column_candidates<T, typename Device::memory> const all(p, space);
-  if (all.id.cols > 0) launch(p.mass.rows, select_columns_kernel<Device, T>{p, all});
+  if (all.id.cols > 0) launch(p.ids.rows, select_columns_kernel<Device, T>{p, all});
   using rank = rank_columns_kernel<Device, T>;
-  launch(item_blocks<Device>(p.mass.rows * p.ids.cols, rank::threads), rank{p, all});
+  launch(item_blocks<Device>(p.ids.rows * p.ids.cols, rank::threads), rank{p, all});
   return launch.answer();
 }
 }  // namespace mlot::on

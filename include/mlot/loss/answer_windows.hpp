@@ -1,4 +1,6 @@
 #pragma once
+#include <algorithm>
+
 #include "mlot/core/token_pairs.hpp"
 #include "mlot/core/token_rows.hpp"
 namespace mlot {
@@ -43,6 +45,37 @@ inline status rows_from_windows(host::matrix<index_t const> labels, index_t igno
     answer_window const window = answer_window_of(labels.row(b), ignore_index, skip_end);
     for (index_t t = 0; t < length; ++t)
       push(t < window.size ? b * labels.cols + window.start + t : -1);
+  });
+}
+
+/// Length L of the spans that DistillKitPlus compares: the most labels that count in a sequence,
+/// the fewer of both models.
+inline index_t longest_span(host::matrix<index_t const> teacher_labels,
+                            host::matrix<index_t const> student_labels, index_t ignore_index) {
+  index_t most = 0;
+  for (index_t b = 0; b < std::min(teacher_labels.rows, student_labels.rows); ++b) {
+    index_t const t = answer_window_of(teacher_labels.row(b), ignore_index, false).size;
+    index_t const s = answer_window_of(student_labels.row(b), ignore_index, false).size;
+    most = std::max(most, std::min(t, s));
+  }
+  return most;
+}
+
+/// B sequences of `length` tokens each, from the first label that counts on, whether the labels
+/// behind it count or not; absent tokens behind the last position. A sequence in which none counts
+/// begins at 0. Storage for B length tokens.
+inline status rows_from_spans(host::matrix<index_t const> labels, index_t ignore_index,
+                              index_t length, token_rows_storage const& storage,
+                              token_rows<>& out) {
+  if (!labels.empty() && labels.data == nullptr)
+    return {fault::shape, "rows_from_spans.labels", "a (B, T) matrix"};
+  if (length < 0) return {fault::value, "rows_from_spans.length", "at least 0", double(length)};
+  return detail::build_token_rows(labels.rows, storage, out, [&](index_t b, auto push) {
+    index_t start = 0;
+    while (start < labels.cols && labels(b, start) == ignore_index) ++start;
+    if (start == labels.cols) start = 0;
+    for (index_t t = start; t < start + length; ++t)
+      push(t < labels.cols ? b * labels.cols + t : -1);
   });
 }
 
