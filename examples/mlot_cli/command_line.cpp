@@ -74,6 +74,11 @@ CLI::Option* number(CLI::App& app, std::string const& name, Into& into, char con
   return app.add_option(name, take, help)->type_name(whole ? "N" : "X")->default_str(otherwise);
 }
 
+void check_device(settings const& s) {
+  if (s.simd && !has_simd())
+    throw user_error("--device: simd given, must be scalar: this program was built without xsimd");
+}
+
 /// An option that says one of these words. It starts as `into` is.
 template <class Value>
 CLI::Option* choice(CLI::App& app, std::string const& name,
@@ -103,7 +108,40 @@ CLI::Option* choice(CLI::App& app, std::string const& name, std::string const& n
   return choice<bool>(app, name, {{no, false}, {yes, true}}, into, help);
 }
 
-/// One subcommand and where its arguments go.
+constexpr char const* about_teacher =
+    "The tables that multi-level needs of a teacher, in the safetensors format: its columns ranked "
+    "over each sequence, and the normalisers of its softmax. loss --teacher takes them in the "
+    "place of logits, with the same bits at the same precision and device.";
+
+/// The command that writes tables.
+struct teacher_command {
+  CLI::App& app;
+  settings s;
+
+  explicit teacher_command(CLI::App& parent)
+      : app(*parent.add_subcommand("teacher", "Ranks a teacher once, for many students")) {
+    s.run = command::teacher;
+    app.footer(about_teacher);
+    app.add_option("--teacher", s.teacher, "Teacher logits")->required()->type_name("FILE");
+    app.add_option("--teacher-labels", s.teacher_labels, "Which rows count. Without: all")
+        ->type_name("FILE");
+    app.add_option("--out", s.out, "Written")->required()->type_name("FILE");
+    choice(app, "--device", "scalar", "simd", s.simd, has_simd(), "Which kernels");
+    choice(app, "--precision", "f64", "f32", s.f32, false, "The arithmetic");
+    number(app, "--k", s.k, "50", "Columns kept, at least 1; the loss may take fewer");
+    number(app, "--temperature", s.temperature, "1", "The teacher's softmax temperature, above 0");
+    number(app, "--transport-temperature", s.transport_temperature, "2",
+           "Softmax temperature of the transport cost, above 0");
+    choice(app, "--transport-ranking", "shared", "own", s.own_ranking, false,
+           "Whether columns ranked at that temperature are kept as well");
+  }
+  settings finish() const {
+    check_device(s);
+    return s;
+  }
+};
+
+/// One subcommand on losses and where its arguments go.
 struct subcommand {
   CLI::App& app;
   settings s;
@@ -112,7 +150,10 @@ struct subcommand {
       : app(*parent.add_subcommand(name, help)) {
     s.run = run;
     app.footer(more + about_losses());
-    app.add_option("--teacher", s.teacher, "Teacher logits")->required()->type_name("FILE");
+    app.add_option("--teacher", s.teacher,
+                   "Teacher logits; for multi-level also tables that the command teacher wrote")
+        ->required()
+        ->type_name("FILE");
     app.add_option("--student", s.student, "Student logits")->required()->type_name("FILE");
     app.add_option("--labels", s.labels,
                    "Student labels: which rows count, and cross-entropy. Without: all rows, none")
@@ -202,9 +243,7 @@ struct subcommand {
       if (!(x > 0 && std::isfinite(x)))
         throw user_error(name + (": " + text(x)) + " given, must be finite and above 0");
     };
-    if (s.simd && !has_simd())
-      throw user_error(
-          "--device: simd given, must be scalar: this program was built without xsimd");
+    check_device(s);
     if (s.weight && !std::isfinite(*s.weight))
       throw user_error("--weight: " + text(*s.weight) + " given, must be finite");
     if (s.iterations.value_or(0) > 1000000)
@@ -254,7 +293,7 @@ std::string one_sentence(CLI::ParseError const& problem, CLI::App const& app, in
   std::string const what = problem.what();
   if (app.get_subcommands().empty())
     return std::string("the first argument: ") + (count > 1 ? words[1] : "none") +
-           " given, must be loss, check-gradient or --help";
+           " given, must be loss, check-gradient, teacher or --help";
   if (problem.get_name() == "ArgumentMismatch")
     return what.substr(0, what.find(':')) + ": must be given once, with one value";
   return what + " (--help lists the arguments)";
@@ -268,6 +307,7 @@ std::optional<settings> read_command_line(int count, char const* const* words) {
                   about_loss);
   subcommand check(app, command::check_gradient, "check-gradient",
                    "Compares the analytic gradient with central differences", about_check);
+  teacher_command teacher(app);
   try {
     app.parse(count, words);
   } catch (CLI::ParseError const& problem) {
@@ -275,6 +315,7 @@ std::optional<settings> read_command_line(int count, char const* const* words) {
     app.exit(problem);  // prints the help
     return std::nullopt;
   }
+  if (teacher.app.parsed()) return teacher.finish();
   return (loss.app.parsed() ? loss : check).finish();
 }
 }  // namespace mlot_cli

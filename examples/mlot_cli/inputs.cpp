@@ -51,6 +51,20 @@ stored_model read_model(std::string const& option, std::string const& path,
   return model;
 }
 
+stored_model read_teacher(std::string const& path, std::string const& labels_path) {
+  if (!looks_like_safetensors(path))
+    return read_model("--teacher", path, "--teacher-labels", labels_path);
+  stored_model model;
+  model.option = "--teacher";
+  model.path = path;
+  if (!labels_path.empty())
+    throw user_error("--teacher-labels: not with tables; they hold the rows that count");
+  model.tables = read_ranked_tables(model.option, path);
+  model.sequences = model.tables->sequences();
+  model.vocabulary = model.tables->vocabulary;
+  return model;
+}
+
 void check_batch(stored_model const& teacher, stored_model const& student) {
   if (teacher.sequences != student.sequences)
     throw user_error(student.option + ": " + student.path + " has " +
@@ -58,20 +72,36 @@ void check_batch(stored_model const& teacher, stored_model const& student) {
                      teacher.option + ": " + std::to_string(teacher.sequences));
 }
 
+namespace {
+/// A variant's numbers as S; no others can be there.
+template <class S, class Elements>
+std::vector<S> taken(Elements& elements) {
+  std::vector<S> to;
+  auto const take = [&](auto& from) {
+    using from_type = typename std::remove_reference_t<decltype(from)>::value_type;
+    if constexpr (std::is_same_v<from_type, S>) {
+      to = std::move(from);
+    } else if constexpr (mlot::real<S> && mlot::storage<from_type>) {
+      to.reserve(from.size());
+      for (from_type const& z : from) to.push_back(mlot::load_as<S>(z));
+    }
+  };
+  std::visit(take, elements);
+  return to;
+}
+}  // namespace
+
 template <class S>
 model_input<S> convert(stored_model&& stored) {
   model_input<S> model;
   static_cast<model_shape&>(model) = std::move(stored);
-  auto const take = [&](auto& from) {
-    using from_type = typename std::remove_reference_t<decltype(from)>::value_type;
-    if constexpr (std::is_same_v<from_type, S>) {
-      model.logits = std::move(from);
-    } else if constexpr (mlot::real<S> && mlot::storage<from_type>) {
-      model.logits.reserve(from.size());
-      for (from_type const& z : from) model.logits.push_back(mlot::load_as<S>(z));
-    }
-  };
-  std::visit(take, stored.file.elements);
+  model.logits = taken<S>(stored.file.elements);
+  model.tables = std::move(stored.tables);
+  if (model.tables)
+    for (char const* const name : {"logits", "transport_logits"})
+      if (auto const at = model.tables->file.tensors.find(name);
+          at != model.tables->file.tensors.end())
+        at->second.elements = taken<S>(at->second.elements);
   return model;
 }
 template model_input<mlot::half> convert(stored_model&&);

@@ -3,6 +3,7 @@
 
 #include "mlot/core/view.hpp"
 #include "mlot_cli/npy.hpp"
+#include "mlot_cli/ranked_tables.hpp"
 namespace mlot_cli {
 inline constexpr index_t ignore_index = -100;  ///< the label of a position that does not count
 
@@ -26,13 +27,15 @@ struct model_shape {
 
 /// One model, its logits in the type that they are stored in.
 struct stored_model : model_shape {
-  npy_array file;
+  npy_array file;                       ///< without elements where there are tables
+  std::optional<ranked_tables> tables;  ///< a teacher that was ranked before, in their place
 };
 
 /// One model, its logits in the type that the library reads.
 template <class S>
 struct model_input : model_shape {
-  std::vector<S> logits;  ///< (B, T, V)
+  std::vector<S> logits;                ///< (B, T, V)
+  std::optional<ranked_tables> tables;  ///< in their place, the logits in it stored as S
   mlot::host::matrix<S const> view() const {
     return {logits.data(), rows(), vocabulary, vocabulary};
   }
@@ -46,6 +49,9 @@ struct input_pair {
 /// Reads one model's files; no label file where `labels_path` is empty. Throws user_error.
 stored_model read_model(std::string const& option, std::string const& path,
                         std::string const& labels_option, std::string const& labels_path);
+
+/// The teacher's: logits, or the tables that `mlot_cli teacher` writes.
+stored_model read_teacher(std::string const& path, std::string const& labels_path);
 
 /// Throws user_error unless both have the same number of sequences.
 void check_batch(stored_model const& teacher, stored_model const& student);

@@ -7,6 +7,11 @@
 namespace mlot_cli {
 std::string explain(mlot::status fault, call const& by) {
   std::string name = fault.argument;
+  if (name.starts_with("ranked_teacher.")) {
+    name = by.teacher.option + ": " + by.teacher.path + ", tensor " + name.substr(15);
+    fault.argument = name.c_str();
+    return mlot::describe(fault);
+  }
   name.erase(0, name.find('.') + 1);
   if (name.starts_with("options.")) name.erase(0, name.find('.') + 1);
   std::replace(name.begin(), name.end(), '.', '_');  // divergence's teacher.logits

@@ -5,6 +5,7 @@
 
 #include "mlot_cli/check_gradient.hpp"
 #include "mlot_cli/output_files.hpp"
+#include "mlot_cli/rank_teacher.hpp"
 #include "mlot_cli/report.hpp"
 #include "mlot_cli/user_error.hpp"
 
@@ -40,14 +41,41 @@ int run_as(settings const& s, stored_model&& teacher, stored_model&& student) {
   return 0;
 }
 
-int run(settings const& s) {
+/// The bytes that one of its logits has in the file.
+std::size_t logit_size(stored_model const& m) {
+  auto const size = [](auto const& elements) {
+    return std::visit([](auto const& all) { return sizeof all[0]; }, elements);
+  };
+  return m.tables ? size(m.tables->file.tensors.at("logits").elements) : size(m.file.elements);
+}
+bool is_half(stored_model const& m) { return logit_size(m) == sizeof(mlot::half); }
+
+template <mlot::real T, mlot::storage S>
+int run_teacher(settings const& s, stored_model&& teacher) {
+  std::size_t const size = logit_size(teacher);
+  safetensors const tables = rank_teacher<T>(s, convert<S>(std::move(teacher)), size);
+  output_files files;
+  files.add("--out", s.out, [&](std::ostream& out) { write_safetensors(out, tables); });
+  files.publish();
+  files.keep();
+  return 0;
+}
+int run_teacher(settings const& s) {
   stored_model teacher = read_model("--teacher", s.teacher, "--teacher-labels", s.teacher_labels);
+  if (!s.f32) return run_teacher<double, double>(s, std::move(teacher));
+  if (is_half(teacher)) return run_teacher<float, mlot::half>(s, std::move(teacher));
+  return run_teacher<float, float>(s, std::move(teacher));
+}
+
+int run(settings const& s) {
+  if (s.run == command::teacher) return run_teacher(s);
+  stored_model teacher = read_teacher(s.teacher, s.teacher_labels);
   stored_model student = read_model("--student", s.student, "--labels", s.labels);
   check_batch(teacher, student);
+  if (teacher.tables && (s.run != command::loss || s.loss != loss_name::multi_level))
+    throw user_error("--teacher: " + s.teacher +
+                     " has tables, must be logits but for the loss multi-level");
   if (!s.f32) return run_as<double>(s, std::move(teacher), std::move(student));
-  auto const is_half = [](stored_model const& m) {
-    return std::holds_alternative<std::vector<mlot::half>>(m.file.elements);
-  };
   if (s.run == command::loss && is_half(teacher) && is_half(student)) {  // read as they are stored
     run_loss<float>(s, convert_both<mlot::half>(std::move(teacher), std::move(student)));
     return 0;

@@ -20,9 +20,8 @@ output_files::~output_files() {
   for (file const& f : files_) fs::remove(f.written, ignored);
 }
 
-template <class T>
 void output_files::add(std::string const& option, std::string const& path,
-                       std::span<index_t const> shape, std::span<T const> elements) {
+                       std::function<void(std::ostream&)> const& write) {
   if (path.empty()) return;
   std::error_code problem;
   if (fs::exists(path, problem) && !fs::is_regular_file(path, problem))
@@ -36,9 +35,15 @@ void output_files::add(std::string const& option, std::string const& path,
   std::ofstream out(beside, std::ios::binary);
   if (!out) refuse(option, path, "no file can be made there");
   files_.push_back({option, place.string(), beside});
-  write_npy(out, shape, elements);
+  write(out);
   out.close();
   if (!out) refuse(option, path, "the disk does not take it");
+}
+
+template <class T>
+void output_files::add(std::string const& option, std::string const& path,
+                       std::span<index_t const> shape, std::span<T const> elements) {
+  add(option, path, [&](std::ostream& out) { write_npy(out, shape, elements); });
 }
 template void output_files::add(std::string const&, std::string const&, std::span<index_t const>,
                                 std::span<float const>);

@@ -1,4 +1,6 @@
 #pragma once
+#include <functional>
+#include <iosfwd>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,6 +23,8 @@ class output_files {
   template <class T>
   void add(std::string const& option, std::string const& path, std::span<index_t const> shape,
            std::span<T const> elements);
+  void add(std::string const& option, std::string const& path,
+           std::function<void(std::ostream&)> const& write);
   void publish();
   void keep() { files_.clear(); }
 

@@ -8,15 +8,16 @@
 namespace mlot_cli {
 using mlot::index_t;
 
-enum class command { loss, check_gradient };
+enum class command { loss, check_gradient, teacher };
 
 /// What the command line says. The library checks ranges; what is not given is as the loss has it.
 struct settings {
   command run = command::loss;
   loss_name loss = loss_name::multi_level;
-  std::string teacher, student;        ///< .npy files of logits
+  std::string teacher, student;        ///< .npy files of logits; the teacher's tables
   std::string labels, teacher_labels;  ///< .npy files, or empty: none
   std::string gradient, plan;          ///< .npy files to write, or empty: none
+  std::string out;                     ///< .safetensors file to write
   bool simd = false, f32 = false;
 
   std::optional<index_t> k, iterations;
