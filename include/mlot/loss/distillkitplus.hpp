@@ -28,8 +28,9 @@ namespace mlot {
 /// too); k beyond a vocabulary fails there, here the missing columns are zeros (id -1).
 ///
 /// `terms` has multi_level's places; cross_entropy is 0 there (theirs is the model's own loss, and
-/// `weight` their alpha). Ties go to the lower id. Faults as multi_level. Accuracy: double 1e-10,
-/// float 1e-5 relative to long double, each part and its gradient alone:
+/// `weight` their alpha). Ties go to the lower id. Faults as multi_level. Accuracy, each part and
+/// its gradient alone against long double: double 1e-10, float 1e-5 relative; gradients beside that
+/// 1e-15 and 1e-6 of summands that cancel in them (probabilities near 0 or 1, k = 1):
 /// tests/loss/distillkitplus_test.cpp.
 template <real T, storage Teacher = T, storage Student = T, storage Gradient = Student,
           class Memory = host_memory>
