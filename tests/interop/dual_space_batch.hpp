@@ -4,7 +4,7 @@
 #include "devices.hpp"
 #include "error.hpp"
 #include "framed.hpp"
-#include "mlot/interop/dual_space.hpp"
+#include "interop/dual_space_instances.hpp"
 #include "oracle/dual_space_oracle.hpp"
 #include "random.hpp"
 #include "run.hpp"
@@ -230,21 +230,26 @@ struct dual_space_batch {
 };
 
 /// Errors of every output against the oracle: of terms relative to 1 + the term, of gradients to
-/// their norm.
+/// their norm, of that of P_q, where almost nothing may be left of a sum, to the norm of summands.
 struct dual_space_error {
   double terms = 0, logits = 0, hidden = 0, query = 0, to_student = 0, to_teacher = 0;
 };
-inline double gradient_error(auto& is, oracle::rows const& should, double upstream) {
-  norm_error error;
-  for (index_t i = 0; i < is.rows(); ++i)
-    for (index_t c = 0; c < is.cols(); ++c)
-      error.add(mlot::load_as<double>(is(i, c)), upstream * should[std::size_t(i)][std::size_t(c)]);
+inline double gradient_error(auto& is, oracle::rows const& should, oracle::rows const& unit,
+                             double upstream) {
+  norm_error error, size;
+  for (std::size_t i = 0; i < should.size(); ++i)
+    for (std::size_t c = 0; c < should[i].size(); ++c) {
+      error.add(mlot::load_as<double>(is(index_t(i), index_t(c))), upstream * should[i][c]);
+      size.add(0, upstream * unit[i][c]);
+    }
+  error.norm = size.norm;
   return error.value();
 }
 template <class T>
-double gradient_error(linear_arrays<T>& is, oracle::map_of_rows const& should, double upstream) {
-  return std::max(gradient_error(is.weight, should.weight, upstream),
-                  gradient_error(is.bias, {should.bias}, upstream));
+double gradient_error(linear_arrays<T>& is, oracle::map_of_rows const& should,
+                      oracle::map_of_rows const& unit, double upstream) {
+  return std::max(gradient_error(is.weight, should.weight, unit.weight, upstream),
+                  gradient_error(is.bias, {should.bias}, {unit.bias}, upstream));
 }
 inline dual_space_error errors_of(auto& batch, oracle::dual_space_result const& should) {
   double const upstream = double(batch.loss.upstream);
@@ -256,11 +261,15 @@ inline dual_space_error errors_of(auto& batch, oracle::dual_space_result const& 
       long double const term = should.sequence_terms[std::size_t(b)][std::size_t(c)];
       terms.add(std::fabs(batch.sequence_terms(b, c) - term) / (1 + std::fabs(term)));
     }
-  return {terms.value,
-          gradient_error(batch.logit_gradient, should.logit_gradient, upstream),
-          gradient_error(batch.hidden_gradient, should.hidden_gradient, upstream),
-          gradient_error(batch.query_gradient, should.query, upstream),
-          gradient_error(batch.to_student_gradient, should.teacher_to_student, upstream),
-          gradient_error(batch.to_teacher_gradient, should.student_to_teacher, upstream)};
+  return {
+      terms.value,
+      gradient_error(batch.logit_gradient, should.logit_gradient, should.logit_gradient, upstream),
+      gradient_error(batch.hidden_gradient, should.hidden_gradient, should.hidden_gradient,
+                     upstream),
+      gradient_error(batch.query_gradient, should.query, should.query_summands, upstream),
+      gradient_error(batch.to_student_gradient, should.teacher_to_student,
+                     should.teacher_to_student, upstream),
+      gradient_error(batch.to_teacher_gradient, should.student_to_teacher,
+                     should.student_to_teacher, upstream)};
 }
 }  // namespace kit

@@ -36,7 +36,8 @@ struct dual_space_result {
   std::vector<std::vector<long double>> sequence_terms;
   rows logit_gradient, hidden_gradient;
   map_of_rows query, teacher_to_student, student_to_teacher;
-  long agreeing = 0;  ///< tokens with [argmax z^ts = y]
+  map_of_rows query_summands;  ///< absolute values of what the gradient of P_q is a sum of
+  long agreeing = 0;           ///< tokens with [argmax z^ts = y]
   /// The least difference of the largest projected logit of a labelled token and another.
   long double margin = std::numeric_limits<long double>::infinity();
   std::vector<size_t> best;  ///< argmax z^ts of every row of the student, where it has one
@@ -108,6 +109,17 @@ inline number divergence(dual_space_kind kind, number_row const& log_q, number_r
     log_m.push_back(log((exp(log_q[v]) + p) / number(2)));
   }
   return (kl(log_q, log_m) + kl(log_p, log_m)) / number(2);
+}
+/// d result / d (every entry of the tape), with every product on the way as its absolute value.
+inline row absolute_derivatives(number const& result) {
+  row adjoint(tape.size(), 0);
+  if (result.place < 0) return adjoint;
+  adjoint[size_t(result.place)] = 1;
+  for (size_t i = tape.size(); i-- > 0;)
+    for (int side = 0; side < 2; ++side)
+      if (int const parent = tape[i].parent[side]; parent >= 0)
+        adjoint[size_t(parent)] += adjoint[i] * std::fabs(tape[i].partial[side]);
+  return adjoint;
 }
 /// Unbiased; 1 where it is 0 or is none.
 inline long double deviation(dual_space_side const& side, std::vector<rows const*> const& of) {
@@ -207,8 +219,7 @@ inline dual_space_result dual_space(dual_space_problem const& p) {
   for (int c = 0; c < 4; ++c) out.terms[c] = terms[c].value / p.divisor;
   out.terms[4] = total.value;
 
-  row const adjoint = derivatives(total);
-  auto const read = [&](number_rows const& of) {
+  auto const read = [](row const& adjoint, number_rows const& of) {
     rows all;
     for (number_row const& r : of) {
       all.emplace_back();
@@ -216,12 +227,14 @@ inline dual_space_result dual_space(dual_space_problem const& p) {
     }
     return all;
   };
-  out.logit_gradient = read(logits);
-  out.hidden_gradient = read(hidden);
-  rows const bias_gradients = read(biases);
-  out.query = {read(query), bias_gradients[0]};
-  out.teacher_to_student = {read(to_s), bias_gradients[1]};
-  out.student_to_teacher = {read(to_t), bias_gradients[2]};
+  row const adjoint = derivatives(total), absolute = absolute_derivatives(total);
+  out.logit_gradient = read(adjoint, logits);
+  out.hidden_gradient = read(adjoint, hidden);
+  rows const bias_gradients = read(adjoint, biases);
+  out.query = {read(adjoint, query), bias_gradients[0]};
+  out.teacher_to_student = {read(adjoint, to_s), bias_gradients[1]};
+  out.student_to_teacher = {read(adjoint, to_t), bias_gradients[2]};
+  out.query_summands = {read(absolute, query), read(absolute, biases)[0]};
   return out;
 }
 }  // namespace oracle

@@ -4,49 +4,53 @@
 /// Dual-space distillation across vocabularies. In no umbrella: its matrix products are Eigen's,
 /// which allocates. Include it beside mlot/mlot.hpp or mlot/simd.hpp.
 namespace mlot {
-/// Dual-space distillation with cross-model attention: either model's hidden states are brought
-/// into the other's space by attention between the tokens of a sequence, and meet there the other's
-/// head, so that distributions over one vocabulary are compared although tokenizers differ. For a
-/// ragged batch in one call, with the analytic gradient. n student tokens of width d, m teacher
-/// tokens of width D; x the ids read, y the ids to come, E their embeddings, h hidden states, W
-/// heads, z the models' logits; P_q, P_t, P_s the maps `query`, `teacher_to_student`,
-/// `student_to_teacher`; by sequence
+/// Dual-space distillation with cross-model attention: the hidden states of either model are
+/// brought into the other's space by attention between the tokens of a sequence, and meet the
+/// other's head there, so that distributions over one vocabulary are compared although the
+/// tokenizers differ. For a ragged batch in one call, with the analytic gradient.
 ///
-///   Q = P_q([E_S(x); E_S(y)])                                      (n, 2D)
-///   K = [E_T(x); E_T(y)] / std([E_T(x); E_T(y)])                   (m, 2D)
-///   A = Q K^T / sqrt(2D)                                           (n, m)
-///   H_t = softmax_row(A) P_t(h_T / std(h_T) + E_T(y) / std(E_T(y)))    (n, d)   z^ts = H_t W_S^T
-///   H_s = softmax_row(A^T) P_s(h_S)                                    (m, D)   z^st = H_s W_T^T
+/// A sequence has n student tokens of width d and m teacher tokens of width D; x are the ids read,
+/// y the ids to come, E embeddings, h hidden states, W heads, z the logits of the models; P_q, P_t
+/// and P_s are the maps `query`, `teacher_to_student` and `student_to_teacher`; tau `temperature`.
 ///
-///   CE   = sum_j CE(y_j, z^S_j)             L_ce = sum_j CE(y_j, z^ts_j)
-///   L_ts = sum_j [argmax z^ts_j = y_j] D(q || p)   q = softmax(z^ts_j / tau), p = softmax(z^S_j /
-///   tau) L_st = sum_i KL(q || p)   q = softmax(z^T_i / tau), p = softmax(z^st_i / tau) L    = (1 /
-///   divisor) sum_b {(1 - r) CE + r (L_ce + L_ts + L_st)}
+///   Q    = P_q([E_S(x); E_S(y)])                                          (n, 2D)
+///   K    = [E_T(x); E_T(y)] / std([E_T(x); E_T(y)])                       (m, 2D)
+///   A    = Q K^T / sqrt(2D)                                               (n, m)
+///   z^ts = softmax_row(A) P_t(h_T / std(h_T) + E_T(y) / std(E_T(y))) W_S^T  (n, student's V)
+///   z^st = softmax_row(A^T) P_s(h_S) W_T^T                                (m, teacher's V)
 ///
-/// Sums over j run over the student's labelled tokens, that over i over the teacher's labelled
-/// tokens, or all of them where it has no labels. Every token that is not absent takes part in
-/// attention, labelled or not; no other position does, where published code adds -1e5 to its score.
-/// Where one side of a sequence has no tokens, L_ce, L_ts and L_st are 0. Ties of argmax go to the
-/// lower id. Kind is D, see mlot/divergence/ and docs/divergences.md. No term is multiplied by
-/// tau^2.
-/// std is one number for all elements of the tokens of the batch that take part: the root of the
-/// unbiased variance (division by the number of elements less one); where it is 0, or there are
-/// fewer than two elements, nothing is divided.
-/// Constants of the gradient: all of the teacher (hidden states, std, embeddings, logits, head),
-/// the student's embeddings and head, q of L_ts and its condition. What is left: z^S by CE and
-/// L_ts; P_q and P_t by L_ce; P_q, P_s and h_S by L_st. Logits are final. -inf masks an id of z^S
-/// or z^T; an id that only one side has is as `divergence` says: forward KL in L_ts is +inf where
-/// the student masks an id of its head, so leave such rows out of the views. Empty sequences,
-/// sequences without labels and an empty batch are ordinary. A weight of 0 counts nothing, even of
-/// an infinite term. NaN or an infinity in what takes part of hidden states, embeddings or maps,
-/// NaN or +inf in logits, and heads by which projected logits are not finite, answer fault::data
-/// with row and column; gradients are then unspecified, the terms untouched. After any other fault
-/// all outputs are untouched. Memory beside the arguments: for the longest sequence (n + m) (some 5
-/// d + 8 D) and 4 n m elements, and chunk x the larger vocabulary. Nothing grows with tokens times
-/// vocabulary. Accuracy: terms 1e-5 relative in float, 1e-11 in double, every gradient as much of
-/// its norm, against long double: tests/loss/dual_space_test.cpp. Same bits for any number of
-/// threads, see matrix_product. Source: Zhang et al., Dual-Space Knowledge Distillation for Large
-/// Language Models, arXiv 2406.17328.
+///   CE   = sum_j CE(y_j, z^S_j)
+///   L_ce = sum_j CE(y_j, z^ts_j)
+///   L_ts = sum_j [argmax z^ts_j = y_j] D(q || p)    q, p = softmax of z^ts_j / tau, z^S_j / tau
+///   L_st = sum_i KL(q || p)                         q, p = softmax of z^T_i / tau, z^st_i / tau
+///   L    = (1 / divisor) sum_b {(1 - r) CE + r (L_ce + L_ts + L_st)}
+///
+/// j runs over the student's tokens that have a label, i over the teacher's that have one, or over
+/// all of them where the teacher has no labels. Every token that is not absent takes part in
+/// attention, labelled or not; no other position does, where published code adds -1e5 to its
+/// score. A sequence without tokens on one side has CE alone. Ties of argmax go to the lower id.
+/// Kind is D, see mlot/divergence/ and docs/divergences.md. No term is multiplied by tau^2.
+/// std is one number for a whole tensor: of all the teacher's tokens in the batch that are not
+/// absent, the root of the unbiased variance of all elements (their number less one divides).
+/// Where it is 0, or there is one element, nothing is divided.
+/// Constants of the gradient: all of the teacher (hidden states and std, embeddings, logits, head),
+/// the student's embeddings and head, and of L_ts q and its condition. So z^S has a gradient by CE
+/// and L_ts; P_t by L_ce; P_s and h_S by L_st; P_q by L_ce and L_st.
+/// Logits are final. -inf masks an id of z^S or z^T, and an id that only one side has is as
+/// `divergence` says: forward KL in L_ts is +inf where the student masks an id of its head, so
+/// leave such ids out of the views. Empty sequences, sequences without labels and an empty batch
+/// are ordinary. A weight of 0 counts nothing, even of an infinite term.
+/// Answers fault::data with row and column for NaN or an infinity in tokens' hidden states and
+/// embeddings or in a map, NaN or +inf in tokens' logits that take part in a term, and a head's row
+/// that gives projected logits which are not finite; the gradients are then unspecified, the terms
+/// untouched. After any other fault all outputs are untouched.
+/// Memory beside the arguments, in elements: n (6d + 6D) + m (2d + 5D) + 5nm of the longest
+/// sequence with all gradients, and `chunk` times the larger vocabulary, once for both directions.
+/// Accuracy: terms 1e-5 relative in float, 1e-11 in double, every gradient as much of its norm,
+/// that of P_q of the norm of its summands, against long double:
+/// tests/interop/dual_space_test.cpp. Same bits for any number of threads, see matrix_product.
+/// Source: Zhang et al., Dual-Space Knowledge Distillation for Large Language Models, arXiv
+/// 2406.17328.
 template <real T, class Kind = forward_kl, storage Teacher = T, storage Student = T,
           storage Gradient = Student, class Memory = host_memory>
 requires divergence_kind<Kind, T>
@@ -144,6 +148,7 @@ struct dual_space {
                                     dual_space_model<S, Memory> const& model) {
     index_t const rows = model.logits.rows, vocabulary = model.logits.cols, width = model.width();
     all.usable(names.logits, model.logits)
+        .at_least(names.logits, vocabulary, 1, "at least one column")
         .at_least(names.hidden, width, 1, "at least one column")
         .matrix(names.hidden, model.hidden, rows, width, "as many rows as logits")
         .matrix(names.input_embedding, model.input_embedding, rows, width, "the shape of hidden")

@@ -8,6 +8,7 @@
 #include "mlot/divergence/forward_kl.hpp"
 #include "mlot/interop/cross_attention.hpp"
 #include "mlot/interop/dual_space_options.hpp"
+#include "mlot/interop/head_product.hpp"
 #include "mlot/interop/token_tables.hpp"
 #include "mlot/primitive/divergence.hpp"
 #include "mlot/primitive/logit_gradient.hpp"
@@ -65,8 +66,10 @@ class dual_space_steps {
   static host::vector<U> part(host::vector<U> const& v, index_t first, index_t count) {
     return {v.data == nullptr ? nullptr : v.data + first * v.stride, count, v.stride};
   }
-  static table columns(table const& m, index_t first, index_t count) {
-    return {m.at(first), m.rows, count, m.row_stride};
+  template <class M>
+  static void clear(M const& m) {
+    for (index_t i = 0; i < m.rows && m.data != nullptr; ++i)
+      for (index_t j = 0; j < m.cols; ++j) m(i, j) = {};
   }
 
   // Of the batch.
@@ -94,7 +97,8 @@ class dual_space_steps {
   // Of a chunk.
   index_t const widest = std::max(loss.student.logits.cols, loss.teacher.logits.cols);
   array logits = new_array(chunk * widest);
-  array maximum = new_array(chunk), partition = new_array(chunk), value = new_array(3);
+  array maximum = new_array(chunk), partition = new_array(chunk);
+  array compared = new_array(1), entropy = new_array(1), projected_entropy = new_array(1);
   indices ends = new_indices(2), own_row = new_indices(chunk), other_row = new_indices(chunk);
   indices shifted_row = new_indices(chunk);
   // Gradients with respect to the above.
@@ -110,45 +114,42 @@ class dual_space_steps {
   array score_gradient = new_gradient(most_n * most_m);
   array query_gradient = new_gradient(most_n * 2 * D);
   array hidden_gradient = new_gradient(most_n * d);
-  // A part of a head in T, where it is stored otherwise.
-  static constexpr index_t most_head_rows = 1024;
-  array head_rows = new_array(std::max(std::same_as<T, Student> ? 0 : most_head_rows * d,
-                                       std::same_as<T, Teacher> ? 0 : most_head_rows* D));
+  // What either model's logits are made with.
+  array widened =
+      new_array(std::max(model_head<T, Student>::memory(d), model_head<T, Teacher>::memory(D)));
+  model_head<T, Student> const student_head{loss.student.head, widened};
+  model_head<T, Teacher> const teacher_head{loss.teacher.head, widened};
 
+  /// Everything but logits and heads, which show what is wrong with them later.
   void check_data() {
-    auto const check_model = [&](auto const& model, char const* hidden, char const* input,
-                                 char const* target) {
-      steps.step(host_step{[&] {
-        status s = finite_elements(hidden, model.hidden, model.tokens);
-        if (s.ok()) s = finite_elements(input, model.input_embedding, model.tokens);
-        return s.ok() ? finite_elements(target, model.target_embedding, model.tokens) : s;
-      }});
-    };
-    check_model(loss.teacher, "dual_space.teacher.hidden", "dual_space.teacher.input_embedding",
-                "dual_space.teacher.target_embedding");
-    check_model(loss.student, "dual_space.student.hidden", "dual_space.student.input_embedding",
-                "dual_space.student.target_embedding");
-    auto const check_map = [&](linear_map<T const> const& map, char const* name) {
-      steps.step(host_step{[&] {
-        status const s = finite_elements(name, map.weight);
-        return s.ok() ? finite_elements(name, host::matrix<T const>{map.bias.data, map.bias.size, 1,
-                                                                    map.bias.stride})
-                      : s;
-      }});
-    };
-    check_map(loss.query, "dual_space.query");
-    check_map(loss.teacher_to_student, "dual_space.teacher_to_student");
-    check_map(loss.student_to_teacher, "dual_space.student_to_teacher");
+    list_check(loss.teacher, "dual_space.teacher.hidden", "dual_space.teacher.input_embedding",
+               "dual_space.teacher.target_embedding");
+    list_check(loss.student, "dual_space.student.hidden", "dual_space.student.input_embedding",
+               "dual_space.student.target_embedding");
+    list_check(loss.query, "dual_space.query");
+    list_check(loss.teacher_to_student, "dual_space.teacher_to_student");
+    list_check(loss.student_to_teacher, "dual_space.student_to_teacher");
+  }
+  template <storage S>
+  void list_check(dual_space_model<S, host_memory> const& model, char const* hidden,
+                  char const* input, char const* target) {
+    steps.step(host_step{[&] { return finite_elements(hidden, model.hidden, model.tokens); }});
+    steps.step(
+        host_step{[&] { return finite_elements(input, model.input_embedding, model.tokens); }});
+    steps.step(
+        host_step{[&] { return finite_elements(target, model.target_embedding, model.tokens); }});
+  }
+  void list_check(linear_map<T const> const& map, char const* name) {
+    host::matrix<T const> const bias{map.bias.data, map.bias.size > 0 ? 1 : 0, map.bias.size, 0,
+                                     map.bias.stride};
+    steps.step(host_step{[&] { return finite_elements(name, map.weight); }});
+    steps.step(host_step{[&] { return finite_elements(name, bias); }});
   }
 
   /// What is added to, or written only in part, begins as 0.
   void begin_gradients() {
     steps.step(host_step{[&] {
-      auto const clear = [](auto const& m) {
-        for (index_t i = 0; i < m.rows && m.data != nullptr; ++i)
-          for (index_t j = 0; j < m.cols; ++j) m(i, j) = {};
-      };
-      auto const clear_map = [&](linear_map<T> const& map) {
+      auto const clear_map = [](linear_map<T> const& map) {
         clear(map.weight);
         for (index_t o = 0; o < map.bias.size; ++o) map.bias(o) = T(0);
       };
@@ -213,7 +214,7 @@ class dual_space_steps {
              .temperature = temperature}};
   }
 
-  /// Rows and labels of a sequence's tokens; -1 for a teacher's that does not count in L_st.
+  /// Rows and labels of a sequence's tokens that are not absent.
   void list_rows(index_t b) {
     steps.step(host_step{[&] {
       auto const collect = [&](token_rows<> const& tokens, auto use) {
@@ -258,43 +259,6 @@ class dual_space_steps {
     }});
   }
 
-  /// use(first, rows) with the rows of a head in T, part by part.
-  template <storage S, class Use>
-  void for_head_rows(host::matrix<S const> head, Use use) {
-    if constexpr (std::same_as<S, T>) {
-      use(index_t(0), head);
-    } else {
-      for (index_t first = 0; first < head.rows; first += most_head_rows) {
-        auto const from = head.row_range(first, std::min(most_head_rows, head.rows - first));
-        table const rows = shaped(head_rows, from.rows, from.cols);
-        steps.step(host_step{[&] {
-          on::for_each_piece(Device{}, from.rows, from.rows * from.cols, [=](index_t v) {
-            for (index_t c = 0; c < from.cols; ++c) rows(v, c) = load_as<T>(from(v, c));
-          });
-        }});
-        use(first, host::matrix<T const>(rows));
-      }
-    }
-  }
-  /// z = states head^T
-  template <storage S>
-  void list_logits(table states, host::matrix<S const> head, table z) {
-    for_head_rows(head, [&](index_t first, host::matrix<T const> rows) {
-      steps.step(matrix_product<T>{
-          .left = states, .right = transposed(rows), .out = columns(z, first, rows.rows)});
-    });
-  }
-  /// dL/dstates = dL/dz head
-  template <storage S>
-  void list_state_gradient(table z_gradient, host::matrix<S const> head, table gradient) {
-    for_head_rows(head, [&](index_t first, host::matrix<T const> rows) {
-      steps.step(matrix_product<T>{.left = columns(z_gradient, first, rows.rows),
-                                   .right = rows,
-                                   .out = gradient,
-                                   .adds = first > 0});
-    });
-  }
-
   /// The tokens of a chunk, in rows that lie in `rows`.
   token_rows<> chunk_tokens(indices const& rows, index_t count) const {
     return {ends, part(rows, 0, count), count};
@@ -322,7 +286,8 @@ class dual_space_steps {
     }});
     auto const own = chunk_tokens(own_row, count);
     if (projects) {
-      list_logits(shaped(projected_teacher, most_n, d).row_range(first, count), student.head, z);
+      list_logits(steps, shaped(projected_teacher, most_n, d).row_range(first, count), student_head,
+                  z);
       steps.step(
           renamed{vocabulary_mass<T, T, host_memory>{
                       .logits = z, .tokens = own, .maximum = tops, .at = {{T(1), parts, {}}}},
@@ -332,10 +297,10 @@ class dual_space_steps {
                                                   .labels = labels,
                                                   .maximum = tops,
                                                   .partition = parts,
-                                                  .out = part(value, 2, 1)});
+                                                  .out = projected_entropy});
       steps.step(host_step{[&] {
         for (index_t i = 0; i < count; ++i) other_row(i) = agrees(z, tops, labels, i) ? i : -1;
-        sums(b, dual_space_term::projected_cross_entropy) += value(2);
+        sums(b, dual_space_term::projected_cross_entropy) += projected_entropy(0);
       }});
     }
     auto const gradient = loss.logit_gradient.row_range(begin, end - begin);
@@ -350,8 +315,8 @@ class dual_space_steps {
                                 : host::vector<index_t const>{},
                        student.labels.ignore_index},
             .kind = loss.kind,
-            .out = part(value, 0, 1),
-            .cross_entropy = part(value, 1, 1),
+            .out = compared,
+            .cross_entropy = entropy,
             .weight = loss.distillation_weight(),
             .cross_entropy_weight = loss.cross_entropy_weight(),
             .gradient = gradient},
@@ -361,8 +326,8 @@ class dual_space_steps {
           return s;
         }});
     steps.step(host_step{[&] {
-      sums(b, dual_space_term::cross_entropy) += value(1);
-      sums(b, dual_space_term::teacher_to_student) += value(0);
+      sums(b, dual_space_term::cross_entropy) += entropy(0);
+      sums(b, dual_space_term::teacher_to_student) += compared(0);
     }});
     if (!backward || !attends) return;
     table const states = shaped(projected_teacher_gradient, most_n, d).row_range(first, count);
@@ -375,9 +340,9 @@ class dual_space_steps {
                                                .label_partition = parts,
                                                .cross_entropy_weight = loss.distillation_weight(),
                                                .gradient = z});
-      list_state_gradient(z, student.head, states);
+      list_state_gradient(steps, z, student_head, states);
     } else {
-      clear(states);
+      steps.step(host_step{[&] { clear(states); }});
     }
   }
 
@@ -402,14 +367,15 @@ class dual_space_steps {
         other_row(i) = counts ? r : -1;
       }
     }});
-    list_logits(shaped(projected_student, most_m, D).row_range(first, count), teacher.head, z);
+    list_logits(steps, shaped(projected_student, most_m, D).row_range(first, count), teacher_head,
+                z);
     steps.step(
         renamed{divergence<T, forward_kl, dense_teacher<T, Teacher>, T, T, host_memory>{
                     .teacher = {.logits = teacher.logits, .tokens = chunk_tokens(other_row, count)},
                     .student_logits = z,
                     .student_tokens = chunk_tokens(own_row, count),
                     .temperature = loss.options.temperature,
-                    .out = part(value, 0, 1),
+                    .out = compared,
                     .weight = loss.distillation_weight(),
                     .gradient = backward ? z : table{}},
                 [](status s) {
@@ -418,17 +384,10 @@ class dual_space_steps {
                   s.argument = "dual_space.teacher.logits";
                   return s;
                 }});
-    steps.step(host_step{[&] { sums(b, dual_space_term::student_to_teacher) += value(0); }});
+    steps.step(host_step{[&] { sums(b, dual_space_term::student_to_teacher) += compared(0); }});
     if (backward)
-      list_state_gradient(z, teacher.head,
+      list_state_gradient(steps, z, teacher_head,
                           shaped(projected_student_gradient, most_m, D).row_range(first, count));
-  }
-
-  void clear(table const& m) {
-    steps.step(host_step{[&] {
-      for (index_t i = 0; i < m.rows; ++i)
-        for (index_t j = 0; j < m.cols; ++j) m(i, j) = T(0);
-    }});
   }
 
   /// From the gradients of H_t and H_s to those of the maps and of the student's hidden states.
@@ -438,7 +397,7 @@ class dual_space_steps {
     table const to_teacher_value = shaped(teacher_value_gradient, m, d);
     table const to_student_value = shaped(student_value_gradient, n, D);
     table const to_hidden = shaped(hidden_gradient, n, d);
-    clear(scores);
+    steps.step(host_step{[&] { clear(scores); }});
     list_attention_gradient(steps, shares.to_student,
                             {.out = shaped(projected_teacher_gradient, n, d),
                              .weight = shaped(weight_gradient, n, m),
@@ -470,8 +429,7 @@ class dual_space_steps {
   void finish() {
     steps.step(host_step{[&] {
       auto const& rows = loss.logit_gradient;
-      for (index_t r = covered; r < rows.rows && rows.data != nullptr; ++r)
-        for (index_t v = 0; v < rows.cols; ++v) rows(r, v) = store_as<Gradient>(T(0));
+      clear(rows.row_range(covered, rows.rows - covered));
       if (loss.sequence_terms.data != nullptr)
         for (index_t b = 0; b < sums.rows; ++b)
           for (index_t c = 0; c < sums.cols; ++c) loss.sequence_terms(b, c) = T(sums(b, c));

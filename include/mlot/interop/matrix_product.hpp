@@ -24,7 +24,7 @@ constexpr matrix_view<T, Memory> transposed(matrix_view<T, Memory> const& m) {
 /// that depend on its shape alone, and each is computed on one thread: same bits for any number of
 /// threads, unless a program calls Eigen::setNbThreads. The scalar device keeps to the calling
 /// thread, the others deal the pieces out. Accuracy: depth + 2 eps of the sum of absolute products:
-/// tests/loss/matrix_product_test.cpp.
+/// tests/interop/matrix_product_test.cpp.
 template <real T, class Memory = host_memory>
 struct matrix_product {
   using memory = Memory;
