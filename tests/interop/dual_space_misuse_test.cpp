@@ -24,6 +24,7 @@ TEMPLATE_LIST_TEST_CASE("dual_space: wrong arguments are named, nothing is writt
     refuses_shape(name + ".head", [=](auto& l) { model_of(l).head.col_stride = 2; });
     refuses_shape(name + ".logits", [=](auto& l) { model_of(l).logits.data = nullptr; });
     refuses_shape(name + ".tokens", [=](auto& l) { model_of(l).tokens.longest += 1; });
+    refuses_shape(name + ".tokens", [=](auto& l) { model_of(l).tokens.row.data = nullptr; });
     refuses_shape(name + ".labels", [=](auto& l) { model_of(l).labels.label.size -= 1; });
     refuses(fault::value, name + ".hidden", [=](auto& l) {
       model_of(l).hidden.cols = model_of(l).input_embedding.cols =
