@@ -11,7 +11,7 @@ namespace experiments {
 namespace {
 struct settings {
   std::filesystem::path corpus, out = "build/results", cache = "build/distill/cache";
-  distill::index_t seeds = 3, threads = 1;
+  distill::index_t seeds = 5, threads = 1;
   bool quick = false;
   std::vector<std::string> wanted;
 };
