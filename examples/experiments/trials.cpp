@@ -29,32 +29,36 @@ course const& trials::course_of(course_options const& options, account& done) {
 }
 
 void trials::train(table const& asked, account& done) {
-  std::vector<trial> missing;
+  std::vector<row> missing;
   for (row const& r : asked.rows)
-    if (find(r.of) == nullptr && std::find(missing.begin(), missing.end(), r.of) == missing.end())
-      missing.push_back(r.of);
+    if (find(r.of) == nullptr && std::none_of(missing.begin(), missing.end(),
+                                              [&](row const& other) { return other.of == r.of; }))
+      missing.push_back(r);
   while (!missing.empty()) {
-    course_options const options = missing.front().course;
-    auto const others = std::stable_partition(
-        missing.begin(), missing.end(), [&](trial const& one) { return one.course == options; });
-    std::vector<entry> fresh;
-    for (auto one = missing.begin(); one != others; ++one)
-      fresh.push_back({*one, std::vector<run_record>(std::size_t(seeds_))});
+    course_options const options = missing.front().of.course;
+    auto const others = std::stable_partition(missing.begin(), missing.end(),
+                                              [&](row const& r) { return r.of.course == options; });
+    std::vector<row> const fresh(missing.begin(), others);
     missing.erase(missing.begin(), others);
 
     course const& from = course_of(options, done);
-    progress shown(distill::index_t(fresh.size()) * seeds_, fresh.front().of.training.epochs);
-    for_each_job(distill::index_t(fresh.size()) * seeds_, threads_, [&](distill::index_t job) {
-      entry& mine = fresh[std::size_t(job / seeds_)];
+    auto const rows = distill::index_t(fresh.size());
+    std::vector<std::vector<run_record>> runs(fresh.size(),
+                                              std::vector<run_record>(std::size_t(seeds_)));
+    progress shown(rows * seeds_, fresh.front().of.training.epochs);
+    for_each_job(rows * seeds_, threads_, [&](distill::index_t job) {
+      row const& r = fresh[std::size_t(job / seeds_)];
       auto const seed = std::size_t(job % seeds_);
-      trainer student(from.data, from.teacher, mine.of.training, mine.of.goal, seed + 1);
-      std::string const name = asked.name + ", seed " + std::to_string(seed + 1);
-      mine.runs[seed] = student.run([&](epoch_record const& epoch) { shown.epoch(name, epoch); });
-      shown.run(name, mine.runs[seed]);
+      std::string const name = r.label + ", seed " + std::to_string(seed + 1);
+      trainer student(from.data, from.teacher, r.of.training, r.of.goal, seed + 1);
+      run_record& record = runs[std::size_t(job / seeds_)][seed];
+      record = student.run([&](epoch_record const& epoch) { shown.epoch(name, epoch); });
+      shown.run(name, record);
     });
     shown.finish();
-    done.line("students", "%s: %d x %d seeds", asked.name.c_str(), int(fresh.size()), int(seeds_));
-    std::move(fresh.begin(), fresh.end(), std::back_inserter(entries_));
+    done.line("students", "%s: %d x %d seeds", asked.name.c_str(), int(rows), int(seeds_));
+    for (std::size_t i = 0; i < fresh.size(); ++i)
+      entries_.push_back({fresh[i].of, std::move(runs[i])});
   }
 }
 }  // namespace experiments
