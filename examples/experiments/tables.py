@@ -88,6 +88,11 @@ def made_by(data):
             f"{m['threads']} at a time; {how}.")
 
 
+def picture_of(data):
+    """As plot.py names it."""
+    return f"![{data['title']}](pictures/results_{data['table']}.svg)"
+
+
 def marked(name, what):
     return f"<!-- {what} {name} -->"
 
@@ -108,7 +113,8 @@ def main():
     page = options.page.read_text(encoding="utf-8")
     for path in sorted(options.folder.glob("*.json")):
         data = json.loads(path.read_text(encoding="utf-8"))
-        page = put_between_marks(page, data["table"], [*table_of(data), "", made_by(data)])
+        page = put_between_marks(page, data["table"],
+                                 [*table_of(data), "", made_by(data), "", picture_of(data)])
     options.page.write_text(page, encoding="utf-8")
 
 
