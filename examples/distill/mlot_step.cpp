@@ -318,9 +318,9 @@ loss_terms mlot_step<T>::operator()(matrix_ref<float> teacher_logits,
     lent.plan = view(s.plan);
   }
   return std::visit(
-      [&](auto const& step) {
-        T terms[step.terms] = {};
-        lent.terms = {terms, step.terms};
+      [&]<class Step>(Step const& step) {
+        T terms[Step::terms] = {};
+        lent.terms = {terms, Step::terms};
         s.compute(step.on(lent));
         return step.read(lent);
       },
