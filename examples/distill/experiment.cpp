@@ -7,6 +7,7 @@ namespace distill {
 comparison compare(training_data const& data, logit_source const& teacher,
                    training_options const& options, index_t seeds, index_t threads) {
   comparison out;
+  out.loss = options.loss.kind;
   out.plain.resize(std::size_t(seeds));
   out.distilled.resize(std::size_t(seeds));
   progress shown(2 * seeds, options.epochs);
@@ -17,7 +18,7 @@ comparison compare(training_data const& data, logit_source const& teacher,
         data, teacher, options, distilled ? objective::distilled : objective::cross_entropy,
         std::uint64_t(seed + 1));
     std::string const name =
-        std::string(distilled ? "CE + MultiLevelOT" : "CE") + ", seed " + std::to_string(seed + 1);
+        (distilled ? title_of(options.loss.kind) : "CE") + ", seed " + std::to_string(seed + 1);
     auto& records = distilled ? out.distilled : out.plain;
     records[std::size_t(seed)] =
         run->run([&](epoch_record const& epoch) { shown.epoch(name, epoch); });

@@ -8,7 +8,8 @@
 namespace distill {
 gradient_report check_gradient(loss_options const& options, index_t probes, std::uint64_t seed) {
   constexpr student_shape shape = {.vocabulary = 61, .width = 8, .window = 3, .hidden = 12};
-  constexpr index_t teacher_vocabulary = 83;
+  index_t const teacher_vocabulary =
+      facts_of(options.kind).one_vocabulary ? shape.vocabulary : index_t(83);
   std::mt19937_64 random(seed);
   auto const sequence = [&](int length, index_t vocabulary) {
     std::vector<token> out;

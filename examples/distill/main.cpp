@@ -3,9 +3,7 @@
 #include <cstdio>
 
 #include "distill/corpus.hpp"
-#include "distill/encoding.hpp"
 #include "distill/gradient_check.hpp"
-#include "distill/kneser_ney.hpp"
 #include "distill/pictures.hpp"
 #include "distill/progress.hpp"
 #include "distill/report.hpp"
@@ -13,12 +11,6 @@
 
 namespace distill {
 namespace {
-kneser_ney count_ngrams(std::vector<std::string> const& text, tokenizer const& t, int order) {
-  std::vector<std::vector<token>> encoded;
-  for (std::string const& segment : text) encoded.push_back(t.encode(segment));
-  return kneser_ney(encoded, t.size(), t.start(), order);
-}
-
 int check_gradients(loss_options const& loss) {
   constexpr double allowed = 1e-6;
   bool good = true;
@@ -31,8 +23,8 @@ int check_gradients(loss_options const& loss) {
   };
   loss_options plain = loss;
   plain.alpha = 0;
-  check("student, cross-entropy", plain);
-  check("student, cross-entropy + MultiLevelOT", loss);
+  check("student, CE", plain);
+  check(("student, " + title_of(loss.kind)).c_str(), loss);
   return good ? 0 : 1;
 }
 
@@ -48,32 +40,14 @@ int run(settings const& s) {
   done.line("corpus", "%d segments to learn from, %d held out", int(text.train.size()),
             int(text.held_out.size()));
 
-  auto const teacher_tokens =
-      tokenizer::train(text.train, tokenizer_kind::unigram, s.teacher_pieces);
-  auto const student_tokens = tokenizer::train(text.train, tokenizer_kind::bpe, s.student_pieces);
-  done.line("tokenizers", "teacher: unigram, %d pieces; student: BPE, %d",
-            int(teacher_tokens.size()), int(student_tokens.size()));
-
-  training_data const data = {
-      .train = encode(thinned(text.train, s.train_segments), teacher_tokens, student_tokens),
-      .held_out =
-          encode(thinned(text.held_out, s.held_out_segments), teacher_tokens, student_tokens),
-      .student_vocabulary = student_tokens.size(),
-      .student_start = student_tokens.start()};
-  kneser_ney const teacher = count_ngrams(text.train, teacher_tokens, s.teacher_order);
-  done.line("teacher", "Kneser-Ney %d-gram, %d n-grams, %.3f bits/byte held out", s.teacher_order,
-            int(teacher.size()), bits_per_byte(teacher, data.held_out));
-  if (double const share = student_share(student_tokens.unknown(), data.held_out); share > 0)
-    done.line("", "%.2f %% of the student's held-out tokens are unknown characters", 100 * share);
-
-  comparison runs = compare(data, teacher, s.training, s.seeds, s.threads);
+  course const from = prepare(text, s.course, done);
+  comparison runs = compare(from.data, from.teacher, s.training, s.seeds, s.threads);
   done.line("students", "2 objectives x %d seeds, %d segments x %d epochs, judged on %d",
-            int(s.seeds), int(data.train.size()), int(s.training.epochs),
-            int(data.held_out.size()));
+            int(s.seeds), int(from.data.train.size()), int(s.training.epochs),
+            int(from.data.held_out.size()));
 
   std::printf("\n%s\n", report(runs).c_str());
-  for (auto const& file :
-       draw_pictures(s.out, runs, data, teacher, s.training.loss, teacher_tokens, student_tokens))
+  for (auto const& file : draw_pictures(s.out, runs, from, s.training.loss))
     std::printf("%s\n", file.string().c_str());
   std::printf("%.0f s in all\n", whole.lap());
   return 0;

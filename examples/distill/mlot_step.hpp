@@ -1,27 +1,17 @@
 #pragma once
+#include <array>
 #include <memory>
 
+#include "distill/loss_options.hpp"
 #include "distill/ragged.hpp"
 namespace distill {
-enum class loss_device { scalar, simd, cuda };
-
-/// Options of the distillation loss that the command line offers; the defaults are the paper's.
-struct loss_options {
-  index_t k = 50;
-  double alpha = 0.15, beta = 0.1, gamma = 0.1;
-  double epsilon = 0.1;
-  index_t iterations = 20;
-  loss_device device = loss_device::scalar;
-};
 /// Whether this build has the device, and for cuda whether there is a card.
 bool available(loss_device device);
 
 /// The loss and its terms, a student token.
 struct loss_terms {
-  double cross_entropy = 0;        ///< nat
-  double absolute_difference = 0;  ///< HAD
-  double logarithmic = 0;          ///< SL
-  double sinkhorn = 0;             ///< SD
+  double cross_entropy = 0;             ///< nat
+  std::array<double, 3> distance = {};  ///< unweighted, in the order of loss_facts::terms
   double total = 0;
 
   /// Adds the terms of `weight` more tokens, to be divided by their number in the end.
@@ -43,7 +33,10 @@ class mlot_step {
 
   /// The transport plan of the last call (teacher tokens, longest student sequence), if kept.
   matrix<T> const& plan() const;
+  /// Where loss_options::has_plan().
   void keep_plan(bool keep);
+  /// Bytes that the largest call borrowed beside its inputs and outputs; 0 on a card.
+  std::size_t scratch_bytes() const;
 
  private:
   struct state;

@@ -33,7 +33,7 @@ panel panel_of(std::string title, std::string y_label, comparison const& runs, M
           "epoch",
           std::move(y_label),
           {curve_of("CE", plain_colour, runs.plain, measure),
-           curve_of("CE + MultiLevelOT", distilled_colour, runs.distilled, measure)}};
+           curve_of(title_of(runs.loss), distilled_colour, runs.distilled, measure)}};
 }
 
 std::string seeds_remark(comparison const& runs) {
@@ -52,14 +52,14 @@ svg bits_chart(comparison const& runs) {
 }
 
 svg terms_chart(comparison const& runs) {
-  auto const term = [&](char const* name, double loss_terms::*which) {
-    return panel_of(name, "", runs, [which](epoch_record const& e) { return e.held_out.*which; });
-  };
+  std::vector<panel> panels;
+  for (std::string_view const term : facts_of(runs.loss).terms)
+    panels.push_back(
+        panel_of(std::string(term), "", runs,
+                 [i = panels.size()](epoch_record const& e) { return e.held_out.distance[i]; }));
+  double const width = panels.size() == 1 ? 600 : 330;  // the heading has to fit
   return line_charts("The terms of the loss on held-out text, a student token", seeds_remark(runs),
-                     {term("holistic absolute difference", &loss_terms::absolute_difference),
-                      term("sequential logarithmic", &loss_terms::logarithmic),
-                      term("Sinkhorn distance", &loss_terms::sinkhorn)},
-                     330, 300);
+                     panels, width, 300);
 }
 
 /// A held-out segment whose plan fits a page: the one nearest to a good length.
@@ -79,14 +79,13 @@ std::vector<std::string> pieces(tokenizer const& t, std::vector<token> const& id
   return out;
 }
 
-svg plan_map(student<float>& model, sample const& shown, logit_source const& teacher,
-             loss_options const& loss, tokenizer const& teacher_tokenizer,
-             tokenizer const& student_tokenizer) {
+svg plan_map(student<float>& model, course const& from, loss_options const& loss) {
+  sample const& shown = readable_sample(from.data);
   batch b;
   b.append(shown);
-  matrix<float> student_logits, teacher_logits(b.teacher.size(), teacher.vocabulary());
+  matrix<float> student_logits, teacher_logits(b.teacher.size(), from.teacher.vocabulary());
   model.forward(b.student, student_logits);
-  teacher.logits(b.teacher[0], teacher_logits);
+  from.teacher.logits(b.teacher[0], teacher_logits);
   mlot_step<float> step(loss);
   step.keep_plan(true);
   step(teacher_logits, student_logits, b, nullptr);
@@ -96,19 +95,16 @@ svg plan_map(student<float>& model, sample const& shown, logit_source const& tea
                       "one unit of mass.",
                   .row_title = "teacher tokens",
                   .column_title = "student tokens",
-                  .rows = pieces(teacher_tokenizer, shown.teacher),
-                  .columns = pieces(student_tokenizer, shown.student),
+                  .rows = pieces(*from.teacher_tokens, shown.teacher),
+                  .columns = pieces(*from.student_tokens, shown.student),
                   .values = step.plan().cast<double>()}
       .draw();
 }
 }  // namespace
 
 std::vector<std::filesystem::path> draw_pictures(std::filesystem::path const& folder,
-                                                 comparison& runs, training_data const& data,
-                                                 logit_source const& teacher,
-                                                 loss_options const& loss,
-                                                 tokenizer const& teacher_tokenizer,
-                                                 tokenizer const& student_tokenizer) {
+                                                 comparison& runs, course const& from,
+                                                 loss_options const& loss) {
   std::vector<std::filesystem::path> written;
   auto const write = [&](char const* name, svg const& picture) {
     picture.write(folder / name);
@@ -116,8 +112,7 @@ std::vector<std::filesystem::path> draw_pictures(std::filesystem::path const& fo
   };
   write("bits_per_byte.svg", bits_chart(runs));
   write("terms.svg", terms_chart(runs));
-  write("transport_plan.svg", plan_map(runs.example->student(), readable_sample(data), teacher,
-                                       loss, teacher_tokenizer, student_tokenizer));
+  if (loss.has_plan()) write("transport_plan.svg", plan_map(runs.example->student(), from, loss));
   return written;
 }
 }  // namespace distill

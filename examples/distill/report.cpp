@@ -64,21 +64,18 @@ double best_bits(run_record const& run) {
 
 std::string report(comparison const& runs) {
   constexpr char columns[] = "%-28s%-24s%-24s%s\n";
-  std::string out = format(columns, "", "CE", "CE + MultiLevelOT", "difference");
+  std::string out = format(columns, "", "CE", title_of(runs.loss).c_str(), "difference");
   auto const row = [&](char const* name, int decimals, auto measure) {
     spread const plain = spread_of(measured(runs.plain, measure));
     spread const distilled = spread_of(measured(runs.distilled, measure));
     out += format(columns, name, cell(plain, decimals).c_str(), cell(distilled, decimals).c_str(),
                   format("%+.*f", decimals, distilled.mean - plain.mean).c_str());
   };
-  auto const term = [](double loss_terms::*which) {
-    return [which](run_record const& run) { return run.epochs.back().held_out.*which; };
-  };
   out += "held out, last epoch\n";
   row("  bits/byte", 3, last_bits);
-  row("  HAD a token", 4, term(&loss_terms::absolute_difference));
-  row("  SL a token", 3, term(&loss_terms::logarithmic));
-  row("  SD a token", 4, term(&loss_terms::sinkhorn));
+  for (std::size_t i = 0; i < facts_of(runs.loss).terms.size(); ++i)
+    row(("  " + std::string(facts_of(runs.loss).terms[i]) + " a token").c_str(), 4,
+        [i](run_record const& run) { return run.epochs.back().held_out.distance[i]; });
   out += "held out, best epoch\n";
   row("  bits/byte", 3, best_bits);
 

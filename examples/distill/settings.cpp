@@ -1,38 +1,21 @@
 #include "distill/settings.hpp"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cmath>
 #include <iostream>
 #include <thread>
 
-namespace distill {
-namespace {
-/// CLI11's own ranges let NaN and infinity pass.
-CLI::Validator real_number(bool zero_too) {
-  std::string const allowed = zero_too ? "finite and at least 0" : "finite and above 0";
-  return {[=](std::string& text) {
-            double value = NAN;
-            bool const read = CLI::detail::lexical_cast(text, value);
-            bool const good = read && std::isfinite(value) && (zero_too ? value >= 0 : value > 0);
-            return good ? std::string() : text + " given, must be " + allowed;
-          },
-          "FLOAT " + allowed};
-}
-CLI::Range count(index_t most) { return {index_t(1), most}; }
-}  // namespace
+#include "distill/loss_arguments.hpp"
 
+namespace distill {
 std::optional<settings> parse_command_line(int argc, char const* const* argv) {
   settings s;
   s.threads = std::max<index_t>(1, std::thread::hardware_concurrency());
-  s.training.loss.device = available(loss_device::simd) ? loss_device::simd : loss_device::scalar;
-  loss_options& loss = s.training.loss;
-  bool quick = false;
-  std::string device;
+  tokenizer_choice &teacher = s.course.teacher_tokenizer, &student = s.course.student_tokenizer;
+  bool quick = false, shared = false;
 
   CLI::App app(
       "Distils a student language model from a teacher with another tokenizer, on real text, with "
-      "cross-entropy alone and with MultiLevelOT added, and reports what comes out.",
+      "cross-entropy alone and with a distillation loss added, and reports what comes out.",
       "distill");
   app.add_option("--corpus", s.corpus, "A plain text of some MB (default: Jane Austen's novels)");
   app.add_option("--out", s.out, "Folder for the pictures and downloads")->capture_default_str();
@@ -43,31 +26,28 @@ std::optional<settings> parse_command_line(int argc, char const* const* argv) {
       app.add_option("--epochs", s.training.epochs, "Passes over the student's text")
           ->check(count(10000))
           ->capture_default_str();
-  app.add_option("--device", device, "Where the loss runs: scalar, simd or cuda")
-      ->check(CLI::IsMember({"scalar", "simd", "cuda"}));
   app.add_option("--threads", s.threads, "Students trained at a time; changes no result")
       ->check(count(1024))
       ->capture_default_str();
-  app.add_option("--k", loss.k, "Columns kept of either vocabulary")
-      ->check(count(1 << 20))
-      ->capture_default_str();
-  app.add_option("--alpha", loss.alpha, "Weight of the distillation terms")
-      ->check(real_number(true))
-      ->capture_default_str();
-  app.add_option("--beta", loss.beta, "Weight of SL within them")
-      ->check(real_number(true))
-      ->capture_default_str();
-  app.add_option("--gamma", loss.gamma, "Weight of SD within them")
-      ->check(real_number(true))
-      ->capture_default_str();
-  app.add_option("--epsilon", loss.epsilon, "Entropic regularisation of SD")
-      ->check(real_number(false))
-      ->capture_default_str();
-  app.add_option("--iterations", loss.iterations, "Sinkhorn iterations of SD")
-      ->check(count(100000))
-      ->capture_default_str();
   app.add_flag("--check", s.check, "Only check the gradients by central differences");
   app.add_flag("--quick", quick, "A tiny run of a few seconds, to see that everything works");
+
+  words<tokenizer_kind> const kinds = {{"unigram", tokenizer_kind::unigram},
+                                       {"bpe", tokenizer_kind::bpe},
+                                       {"char", tokenizer_kind::character}};
+  add_choice(app, "--teacher-tokenizer", teacher.kind, kinds, "What the teacher reads");
+  add_choice(app, "--student-tokenizer", student.kind, kinds, "What the student reads");
+  constexpr index_t most_pieces = kneser_ney::largest_vocabulary;
+  auto* const teacher_pieces =
+      app.add_option("--teacher-pieces", teacher.pieces, "Size of its vocabulary, at most")
+          ->check(count(most_pieces))
+          ->capture_default_str();
+  auto* const student_pieces =
+      app.add_option("--student-pieces", student.pieces, "Size of its vocabulary, at most")
+          ->check(count(most_pieces))
+          ->capture_default_str();
+  app.add_flag("--shared-tokenizer", shared, "The student reads the teacher's tokens");
+  loss_arguments loss(app);
 
   try {
     app.parse(argc, argv);
@@ -77,21 +57,16 @@ std::optional<settings> parse_command_line(int argc, char const* const* argv) {
   } catch (CLI::ParseError const& wrong) {
     throw user_error(wrong.what());
   }
-  if (!device.empty())
-    loss.device = device == "simd"   ? loss_device::simd
-                  : device == "cuda" ? loss_device::cuda
-                                     : loss_device::scalar;
-  if (!available(loss.device))
-    throw user_error("--device " + device + ": this build has none" +
-                     (device == "cuda" ? ", or this machine no card" : ""));
   if (quick) {
-    s.teacher_pieces = 400;
-    s.student_pieces = 200;
-    s.train_segments = 48;
-    s.held_out_segments = 16;
+    if (teacher_pieces->empty()) teacher.pieces = 400;
+    if (student_pieces->empty()) student.pieces = 200;
+    s.course.train_segments = 48;
+    s.course.held_out_segments = 16;
     s.training.width = s.training.hidden = 32;
     if (epochs->empty()) s.training.epochs = 2;
   }
+  if (shared) student = teacher;
+  s.training.loss = loss.chosen(s.course.one_vocabulary(), s.check);
   return s;
 }
 }  // namespace distill

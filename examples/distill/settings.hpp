@@ -2,7 +2,7 @@
 #include <filesystem>
 #include <optional>
 
-#include "distill/trainer.hpp"
+#include "distill/course.hpp"
 namespace distill {
 /// All that the command line decides.
 struct settings {
@@ -10,9 +10,7 @@ struct settings {
   std::filesystem::path out = "build/distill";
   index_t seeds = 3;
   index_t threads = 1;
-  index_t teacher_pieces = 4000, student_pieces = 1500;
-  index_t train_segments = 800, held_out_segments = 256;
-  int teacher_order = 4;
+  distill::course_options course;
   bool check = false;
   training_options training;
 };

@@ -19,11 +19,19 @@ class text_reader : public sentencepiece::SentenceIterator {
 };
 }  // namespace
 
+char const* name_of(tokenizer_kind kind) {
+  return kind == tokenizer_kind::unigram ? "unigram"
+         : kind == tokenizer_kind::bpe   ? "BPE"
+                                         : "characters";
+}
+
 tokenizer tokenizer::train(std::span<std::string const> text, tokenizer_kind kind, index_t size) {
   std::string serialized, refusal;
   for (char const* coverage : {"1", "0.999", "0.98"}) {
     std::unordered_map<std::string, std::string> const options = {
-        {"model_type", kind == tokenizer_kind::bpe ? "bpe" : "unigram"},
+        {"model_type", kind == tokenizer_kind::unigram ? "unigram"
+                       : kind == tokenizer_kind::bpe   ? "bpe"
+                                                       : "char"},
         {"vocab_size", std::to_string(size)},
         {"hard_vocab_limit", "false"},
         {"character_coverage", coverage},

@@ -7,7 +7,15 @@ namespace sentencepiece {
 class SentencePieceProcessor;
 }
 namespace distill {
-enum class tokenizer_kind { unigram, bpe };
+enum class tokenizer_kind { unigram, bpe, character };
+/// As people call it: unigram, BPE, characters.
+char const* name_of(tokenizer_kind kind);
+
+struct tokenizer_choice {
+  tokenizer_kind kind;
+  index_t pieces;  ///< at most
+  bool operator==(tokenizer_choice const&) const = default;
+};
 
 /// A SentencePiece model trained in memory on the given text.
 class tokenizer {

@@ -14,6 +14,8 @@ struct training_options {
   double rate = 6e-3;  ///< Adam's, falling linearly to 0 over the run
   index_t width = 64, window = 4, hidden = 192;
   loss_options loss;
+
+  bool operator==(training_options const&) const = default;
 };
 
 /// What students learn from and are judged by, encoded by both tokenizers.

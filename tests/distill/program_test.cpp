@@ -1,58 +1,19 @@
 // The program as people run it: without a network, on a text of its own making.
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <stdexcept>
 
 #include "distill/mlot_step.hpp"
-#include "random.hpp"
+#include "distill/workplace.hpp"
 #include "test.hpp"
 
 #ifdef MLOT_TEST_DISTILL
-namespace fs = std::filesystem;
+using distill_test::bytes_of;
 
 namespace {
-std::string bytes_of(fs::path const& file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-class workplace {
+class workplace : public distill_test::workplace {
  public:
-  workplace() {
-    std::string name = (fs::temp_directory_path() / "mlot_distill_XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
-    folder_ = name;
-  }
-  workplace(workplace const&) = delete;
-  workplace& operator=(workplace const&) = delete;
-  ~workplace() { fs::remove_all(folder_); }
-  fs::path operator/(std::string const& name) const { return folder_ / name; }
-
   int run(std::string const& arguments, std::string const& environment = "") const {
-    std::string const command = "cd '" + folder_.string() + "' && " + environment +
-                                "'" MLOT_TEST_DISTILL "' " + arguments + " >out 2>err";
-    int const state = std::system(command.c_str());
-    return state > 255 ? state >> 8 : state;
+    return distill_test::workplace::run(MLOT_TEST_DISTILL, arguments, environment);
   }
-  /// Text with some grammar: 400 sentences in paragraphs.
-  void write_text() const {
-    random_source random(2);
-    auto const pick = [&](std::vector<std::string> const& words) {
-      return words[std::size_t(random.below(std::int64_t(words.size())))];
-    };
-    std::ofstream out(folder_ / "text");
-    for (int s = 0; s < 400; ++s)
-      out << pick({"The", "A", "Every", "No"}) << ' ' << pick({"quiet", "small", "proud", "clever"})
-          << ' ' << pick({"sister", "captain", "clergyman", "garden", "letter"}) << ' '
-          << pick({"walked", "wrote", "smiled", "waited"})
-          << pick({" in the park", " at noon", "", ", they said"}) << (s % 5 == 4 ? ".\n\n" : ". ");
-  }
-
- private:
-  fs::path folder_;
 };
 
 void refuses(std::string const& arguments, std::string const& word) {
@@ -100,15 +61,53 @@ TEST_CASE("bad values end with one line and 2") {
   refuses("--device tpu", "--device");
   if (!distill::available(distill::loss_device::cuda)) refuses("--device cuda", "--device cuda");
   refuses("--threads 0", "--threads");
+  refuses("--loss nonsense", "universal-logit");
+  refuses("--level word", "sequence or token");
+  refuses("--matching best", "--matching");
+  refuses("--temperature 0", "--temperature");
+  refuses("--student-tokenizer words", "--student-tokenizer");
+  refuses("--teacher-pieces 70000", "--teacher-pieces");
+  refuses("--loss universal-logit --gamma 1", "--gamma: only of --loss multi-level");
+  refuses("--loss forward-kl --shared-tokenizer --epsilon 1", "--epsilon");
+  refuses("--check --shared-tokenizer --loss adaptive-kl", "--check");
+  refuses("--check --matching exact", "--check");
   refuses("--nonsense", "--nonsense");
   refuses("--corpus nowhere.txt", "nowhere.txt");
   refuses("--corpus .", "--corpus");
   refuses("--corpus /dev/null --out /dev/null/x", "--out");
 }
 
+TEST_CASE("losses over one vocabulary want one tokenizer, and say which losses do not") {
+  for (char const* loss : {"sinkd", "forward-kl", "reverse-kl", "jensen-shannon", "skewed-kl",
+                           "skewed-reverse-kl", "adaptive-kl", "total-variation"}) {
+    std::string const chosen = std::string("--loss ") + loss;
+    refuses(chosen, "--shared-tokenizer");
+    refuses(chosen, "--loss multi-level or universal-logit");
+    refuses(chosen + " --student-tokenizer unigram", "--shared-tokenizer");  // sizes differ
+  }
+}
+
+TEST_CASE("every loss trains a student, with every kind of tokenizer") {
+  workplace const here;
+  here.write_text();
+  std::string const quick = "--quick --corpus text --out made --seeds 1 --epochs 1 ";
+  auto const trains = [&](std::string const& arguments, std::string const& word) {
+    CAPTURE(arguments);
+    CHECK(here.run(quick + arguments) == 0);
+    CHECK(bytes_of(here / "out").find(word) != std::string::npos);
+  };
+  trains("--loss universal-logit --teacher-tokenizer char", "CE + ULD");
+  trains("--loss sinkd --shared-tokenizer", "CE + SinKD");
+  trains("--loss jensen-shannon --teacher-tokenizer bpe --teacher-pieces 200", "CE + Jensen");
+  trains("--loss forward-kl --teacher-tokenizer char --student-tokenizer char --student-pieces 400",
+         "forward KL");
+  trains("--level token --student-tokenizer unigram", "SD a token");
+  trains("--matching greedy --had 0 --temperature 2", "HAD a token");
+}
+
 TEST_CASE("a corpus too small is refused") {
   workplace const here;
-  std::ofstream(here / "text") << "Just one sentence.\n";
+  here.write("text", "Just one sentence.\n");
   CHECK(here.run("--corpus text") == 2);
   CHECK(bytes_of(here / "err").find("too small") != std::string::npos);
 }

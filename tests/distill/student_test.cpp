@@ -54,9 +54,66 @@ TEST_CASE("the gradient through the student and mlot's loss is that of central d
     for (double const alpha : {0., 0.15, 3.}) {
       CAPTURE(alpha);
       loss_options const options = {
-          .k = 20, .alpha = alpha, .beta = 0.5, .gamma = 2, .device = device};
+          .alpha = alpha, .k = 20, .beta = 0.5, .gamma = 2, .device = device};
       CHECK(check_gradient(options, 60, 5).largest_error < 1e-6);
     }
+  }
+}
+
+TEST_CASE("so it is through every other loss, on both devices") {
+  for (auto const device : {loss_device::scalar, loss_device::simd}) {
+    if (!available(device)) continue;
+    for (loss_facts const& facts : all_losses()) {
+      CAPTURE(facts.name);
+      loss_options options = options_of(facts.kind);
+      options.device = device;
+      if (!options.is_smooth()) continue;
+      CHECK(check_gradient(options, 30, 5).largest_error < 1e-6);
+    }
+  }
+}
+
+TEST_CASE("and through each term alone, each level and each matching") {
+  loss_options const all = {.alpha = 1, .beta = 0.5, .gamma = 2};
+  std::vector<loss_options> cases(6, all);
+  cases[0].beta = cases[0].gamma = 0;
+  cases[1].holistic = cases[1].gamma = 0;
+  cases[2].holistic = cases[2].beta = 0;
+  cases[3].level = transport::tokens;
+  cases[4].match = matching::greedy;
+  cases[5] = cases[0];
+  cases[5].match = matching::exact;
+  for (loss_options& options : cases) {
+    if (available(loss_device::simd)) options.device = loss_device::simd;
+    options.k = 20;
+    REQUIRE(options.is_smooth());
+    CHECK(check_gradient(options, 30, 5).largest_error < 1e-6);
+  }
+}
+
+TEST_CASE("the total is cross-entropy and the weighted terms, whatever the loss") {
+  batch b;
+  b.append({{1, 2, 3}, {4, 5, 6, 7}, 12});
+  b.append({{3}, {2, 2}, 3});
+  random_source random(7);
+  matrix<double> logits(6, 9), gradient;
+  matrix<float> teacher(4, 9);
+  for (double& z : logits.reshaped()) z = random.normal();
+  for (float& z : teacher.reshaped()) z = float(random.normal());
+  double const expected = cross_entropy(logits, b.student.tokens, gradient);
+  for (loss_facts const& facts : all_losses()) {
+    CAPTURE(facts.name);
+    loss_options options = options_of(facts.kind);
+    options.alpha = 0.7;
+    mlot_step<double> step(options);
+    loss_terms const terms = step(teacher, logits, b, &gradient);
+    CHECK(terms.cross_entropy == Approx(expected).epsilon(1e-12));
+    double distance = terms.distance[0];
+    if (facts.kind == loss_kind::multi_level)
+      distance += 0.1 * terms.distance[1] + 0.1 * terms.distance[2];
+    CHECK(distance > 0);
+    CHECK(terms.total == Approx(expected + 0.7 * distance).epsilon(1e-12));
+    CHECK(step.scratch_bytes() > 0);
   }
 }
 

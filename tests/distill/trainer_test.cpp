@@ -137,10 +137,13 @@ TEST_CASE("the report says when a difference lies within the spread") {
     }
     return out;
   };
-  std::string const within = report({runs({2, 2.2}), runs({1.95, 2.18}), nullptr});
+  std::string const within =
+      report({loss_kind::multi_level, runs({2, 2.2}), runs({1.95, 2.18}), nullptr});
   CHECK(within.find("Within") != within.npos);
-  std::string const beyond = report({runs({2, 2.02}), runs({1.8, 1.81}), nullptr});
+  std::string const beyond =
+      report({loss_kind::multi_level, runs({2, 2.02}), runs({1.8, 1.81}), nullptr});
   CHECK(beyond.find("Within") == beyond.npos);
   CHECK(beyond.find("Beyond the seeds' spread") != beyond.npos);
-  CHECK(report({runs({2}), runs({1}), nullptr}).find("one seed cannot") != within.npos);
+  CHECK(report({loss_kind::multi_level, runs({2}), runs({1}), nullptr}).find("one seed cannot") !=
+        within.npos);
 }

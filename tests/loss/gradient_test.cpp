@@ -88,13 +88,14 @@ TEMPLATE_LIST_TEST_CASE("central differences agree under every matching", "",
 TEMPLATE_LIST_TEST_CASE("central differences agree where each part stands alone", "",
                         every_device_in_double) {
   random_source random(6);
-  for (auto const& [alpha, beta, gamma] : {std::array{0., 0., 0.}, std::array{1., 0., 0.},
-                                           std::array{1., 1., 0.}, std::array{1., 0., 1.}})
+  for (auto const& [alpha, holistic, beta, gamma] :
+       {std::array{0., 1., 0., 0.}, std::array{1., 1., 0., 0.}, std::array{1., 0., 1., 0.},
+        std::array{1., 0., 0., 1.}})
     for (bool const own : {false, true}) {
-      INFO(alpha << " " << beta << " " << gamma << (own ? " own" : " shared"));
+      INFO(alpha << " " << holistic << " " << beta << " " << gamma << (own ? " own" : " shared"));
       auto p = some_batch(31);
       p.transport_temperature = 4;
-      p.alpha = alpha, p.beta = beta, p.gamma = gamma;
+      p.alpha = alpha, p.holistic = holistic, p.beta = beta, p.gamma = gamma;
       p.own_transport_ranking = own;
       if (alpha > 0) p.labels.clear();
       CHECK(quotient_error(typename TestType::device(), p, random) <= 1e-7);

@@ -65,6 +65,8 @@ TEMPLATE_LIST_TEST_CASE("options outside their range are refused by name", "", e
            [](auto& l, double x) { l.options.teacher_temperature = T(x); });
   for (double const bad : {not_a_number, endless, -endless}) {
     option("multi_level.options.alpha", bad, [](auto& l, double x) { l.options.alpha = T(x); });
+    option("multi_level.options.holistic", bad,
+           [](auto& l, double x) { l.options.holistic = T(x); });
     option("multi_level.options.beta", bad, [](auto& l, double x) { l.options.beta = T(x); });
     option("multi_level.options.gamma", bad, [](auto& l, double x) { l.options.gamma = T(x); });
     option("multi_level.upstream", bad, [](auto& l, double x) { l.upstream = T(x); });

@@ -21,7 +21,7 @@ void check_values(auto& owned, oracle::loss_problem const& p, oracle::loss_resul
     CHECK(difference_of(owned.terms(c), expected.terms[std::size_t(c)]) <= tolerance);
   // Weights may be negative: the total is as exact as its largest part.
   long double parts = 0;
-  double const weight[] = {1, p.alpha, p.alpha * p.beta, p.alpha * p.gamma};
+  double const weight[] = {1, p.alpha * p.holistic, p.alpha * p.beta, p.alpha * p.gamma};
   for (std::size_t c = 0; c < 4; ++c) parts += std::fabs(weight[c] * expected.terms[c]);
   CHECK(std::fabs(owned.terms(4) - expected.terms[4]) <= tolerance * parts);
   CHECK(difference_of(owned.sequence_terms, expected.sequence_terms) <= tolerance);

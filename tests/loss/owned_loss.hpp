@@ -149,7 +149,8 @@ class owned_loss {
     o.transport_temperature = T(p.transport_temperature);
     o.epsilon = T(p.epsilon);
     o.iterations = p.iterations;
-    o.alpha = T(p.alpha), o.beta = T(p.beta), o.gamma = T(p.gamma);
+    o.alpha = T(p.alpha), o.holistic = T(p.holistic);
+    o.beta = T(p.beta), o.gamma = T(p.gamma);
     o.reduce = p.divisor == 1 ? mlot::reduction::sum : mlot::reduction::divisor;
     o.divisor = T(p.divisor);
     if (p.rule == oracle::column_rule::greedy) o.matching = mlot::column_matching::greedy;

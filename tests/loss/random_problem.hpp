@@ -113,6 +113,7 @@ inline oracle::loss_problem random_problem(std::uint64_t seed) {
   if (random.below(2) == 0) p.divisor = random.uniform(1, 40);
   if (random.below(2) == 0) p.upstream = random.uniform(-3, 300);
   p.token_level = !p.pairs && random.below(3) == 0;
+  if (random.below(3) == 0) p.holistic = random.uniform(0, 2);
   return p;
 }
 /// The same batch with logits as Teacher and Student hold them.

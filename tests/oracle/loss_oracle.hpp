@@ -38,7 +38,7 @@ struct loss_problem {
   std::optional<std::vector<std::vector<token_pair>>> pairs{};
   long k = 50, iterations = 20;
   double temperature = 1, teacher_temperature = 1, transport_temperature = 2, epsilon = 0.1;
-  double alpha = 0.15, beta = 0.1, gamma = 0.1, divisor = 1, upstream = 1;
+  double alpha = 0.15, holistic = 1, beta = 0.1, gamma = 0.1, divisor = 1, upstream = 1;
   bool own_transport_ranking = false, plan_constant = false, token_level = false;
   column_rule rule = column_rule::rank;
   /// Given columns, instead of ranks.
@@ -272,8 +272,9 @@ inline loss_result multi_level(loss_problem const& p) {
     }
   }
 
-  number const total = terms[0] + number(p.alpha) * (terms[1] + number(p.beta) * terms[2] +
-                                                     number(p.gamma) * terms[3]);
+  number const total =
+      terms[0] + number(p.alpha) * (number(p.holistic) * terms[1] + number(p.beta) * terms[2] +
+                                    number(p.gamma) * terms[3]);
   for (std::size_t c = 0; c < 4; ++c) out.terms[c] = terms[c].value / p.divisor;
   out.terms[4] = total.value / p.divisor;
   auto const d = derivatives(total);

@@ -18,6 +18,7 @@ namespace mlot {
 ///
 ///   L = (1 / divisor) { sum_b CE(b) + alpha (HAD(b) + beta SL(b) + gamma SD(b)) }
 ///
+/// options.holistic weighs HAD as beta and gamma weigh the others; in the paper it is 1.
 /// Logits are final: soft-capping and scaling are the caller's. -inf masks a vocabulary id and is
 /// the same as not having it. Empty sequences, sequences without labels, k beyond a vocabulary and
 /// an empty batch are ordinary; their terms are 0. Columns beyond a vocabulary are -1; the tables
@@ -116,6 +117,7 @@ constexpr status multi_level<T, Teacher, Student, Gradient, Memory>::check() con
             "not scaling where 2 / epsilon exceeds sinkhorn::safe_exponent()")
       .at_least("multi_level.options.cost_memory", options.cost_memory, 0, "at least 0")
       .finite("multi_level.options.alpha", options.alpha)
+      .finite("multi_level.options.holistic", options.holistic)
       .finite("multi_level.options.beta", options.beta)
       .finite("multi_level.options.gamma", options.gamma)
       .positive("multi_level.options.divisor", options.divisor)
@@ -311,15 +313,16 @@ void list_steps(pipeline<Device>& steps,
   steps.step(sequence_totals<T, memory>{
       .terms = terms,
       .weight = {share, share, share, share},
-      .total_weight = {T(1), o.alpha, T(o.alpha * o.beta), T(o.alpha * o.gamma)},
+      .total_weight = {T(1), T(o.alpha * o.holistic), T(o.alpha * o.beta), T(o.alpha * o.gamma)},
       .out = loss.terms});
   if (!backward) return;
 
-  aligned_terms_gradient<T, memory> const aligned_back{.of = aligned,
-                                                       .difference_weight = distillation,
-                                                       .logarithm_weight = T(distillation * o.beta),
-                                                       .table_gradient = student_table(),
-                                                       .log_gradient = student_table()};
+  aligned_terms_gradient<T, memory> const aligned_back{
+      .of = aligned,
+      .difference_weight = T(distillation * o.holistic),
+      .logarithm_weight = T(distillation * o.beta),
+      .table_gradient = student_table(),
+      .log_gradient = student_table()};
   steps.step(aligned_back);
   steps.step(logit_gradient<T, Student, Gradient, memory>{
       .logits = loss.student_logits,

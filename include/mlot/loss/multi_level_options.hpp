@@ -47,6 +47,7 @@ struct multi_level_options {
   T epsilon = T(0.1);              ///< the paper's lambda, in units of cost, above 0
   index_t iterations = 20;         ///< N, at least 1
   T alpha = T(0.15);               ///< weight of the distillation terms against cross-entropy
+  T holistic = T(1);               ///< weight of HAD within them: 1, or 0 for the others alone
   T beta = T(0.1);                 ///< weight of SL within them
   T gamma = T(0.1);                ///< weight of SD within them
   column_matching matching = column_matching::rank;
