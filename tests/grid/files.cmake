@@ -5,6 +5,8 @@ set(grid_test_files
     primitive/column_tables_test.cpp
     primitive/cross_entropy_test.cpp
     primitive/deviation_temperature_test.cpp
+    primitive/divergence_test.cpp
+    primitive/divergence_properties_test.cpp
     primitive/logit_gradient_test.cpp
     primitive/logit_gradient_properties_test.cpp
     primitive/pairwise_cost_test.cpp
@@ -23,6 +25,7 @@ set(grid_test_files
     primitive/token_problems_test.cpp
     primitive/top_columns_test.cpp
     primitive/vocabulary_mass_test.cpp
+    loss/divergence_distillation_test.cpp
     loss/loss_instances.cpp
     loss/distillkitplus_test.cpp
     loss/golden_test.cpp

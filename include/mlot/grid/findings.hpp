@@ -9,6 +9,8 @@ namespace mlot {
 /// first.
 enum class finding : std::uint64_t {
   logit,            ///< NaN or +inf in a token's row
+  teacher_logit,    ///< the same, where one call reads both models' rows
+  student_logit,    ///< the same
   row,              ///< a token's row that the logits do not have
   column_id,        ///< an id past the vocabulary
   label,            ///< a label past the vocabulary
@@ -49,6 +51,8 @@ inline status status_of_findings(std::uint64_t word) {
   };
   static constexpr place places[] = {
       {fault::data, "vocabulary_mass.logits", "finite or -inf"},
+      {fault::data, "divergence.teacher.logits", "finite or -inf"},
+      {fault::data, "divergence.student_logits", "finite or -inf"},
       {fault::shape, "token_rows.row", "rows of the logits, or -1"},
       {fault::data, "ids", "a vocabulary id, or -1"},
       {fault::data, "labels", "a vocabulary id, or ignore_index"},
