@@ -20,6 +20,7 @@
 #include "mlot/grid/logit_gradient.hpp"
 #include "mlot/grid/pairwise_cost.hpp"
 #include "mlot/grid/problem_copy.hpp"
+#include "mlot/grid/ranked_difference.hpp"
 #include "mlot/grid/segment_sums.hpp"
 #include "mlot/grid/sequence_totals.hpp"
 #include "mlot/grid/sinkhorn.hpp"

@@ -11,6 +11,7 @@ set(grid_test_files
     primitive/logit_gradient_properties_test.cpp
     primitive/pairwise_cost_test.cpp
     primitive/problem_copy_test.cpp
+    primitive/ranked_difference_test.cpp
     primitive/sequence_totals_test.cpp
     primitive/sinkhorn_test.cpp
     primitive/sinkhorn_extremes_test.cpp
@@ -38,4 +39,5 @@ set(grid_test_files
     loss/sinkhorn_divergence_test.cpp
     loss/streamed_transport_test.cpp
     loss/traps_test.cpp
+    loss/universal_logit_test.cpp
     )
