@@ -18,6 +18,7 @@
 #include "mlot/grid/divergence.hpp"
 #include "mlot/grid/gather_columns.hpp"
 #include "mlot/grid/logit_gradient.hpp"
+#include "mlot/grid/match_columns.hpp"
 #include "mlot/grid/pairwise_cost.hpp"
 #include "mlot/grid/problem_copy.hpp"
 #include "mlot/grid/ranked_difference.hpp"

@@ -9,6 +9,7 @@ set(grid_test_files
     primitive/divergence_properties_test.cpp
     primitive/logit_gradient_test.cpp
     primitive/logit_gradient_properties_test.cpp
+    primitive/match_columns_test.cpp
     primitive/pairwise_cost_test.cpp
     primitive/problem_copy_test.cpp
     primitive/ranked_difference_test.cpp
