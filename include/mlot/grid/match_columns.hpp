@@ -180,6 +180,7 @@ template <grid Device, class T, class S>
 struct match_exactly_kernel {
   using memory = typename Device::memory;
   static constexpr int threads = Device::tuning.table_threads;
+  static constexpr bool alone = true;
   using assignment = block_assignment<memory>;
   using shared = typename assignment::shared;
   match_columns<T, S, memory> p;

@@ -94,6 +94,7 @@ struct ranked_difference_kernel {
   using memory = typename Device::memory;
   using bucket = probability_bucket<T>;
   static constexpr int threads = Device::tuning.row_threads;
+  static constexpr bool alone = true;
   static constexpr int buckets = int(bucket::count);
   struct shared {
     int rank[2][buckets + 1];  ///< of a bucket's first id, by side
