@@ -30,8 +30,9 @@ struct matching_scratch {
 
   template <class Primitive>
   matching_scratch(Primitive const& p, arena<Memory>& space)
-      : matching_scratch(p, sequences_at_once(p, p.teacher.cols * (p.logits.cols + 1) * sizeof(T)),
-                         space) {}
+      : matching_scratch(
+            p, sequences_at_once(p, p.teacher.cols * (p.logits.cols + 1) * index_t(sizeof(T))),
+            space) {}
   index_t sequences() const { return first_edge.rows; }
   /// The values without those of having no id.
   matrix_view<T, Memory> of_ids() const {
