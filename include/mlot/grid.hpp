@@ -1,10 +1,12 @@
 #pragma once
 /// Everything for devices made of blocks of threads but the device itself: the losses, and kernels.
 #include "mlot/loss/distillkitplus.hpp"
+#include "mlot/loss/divergence_distillation.hpp"
 #include "mlot/loss/multi_level.hpp"
 #include "mlot/loss/reference_code.hpp"
 #include "mlot/loss/sinkd.hpp"
 #include "mlot/loss/sinkhorn_divergence.hpp"
+#include "mlot/loss/universal_logit.hpp"
 //
 #include "mlot/grid/aligned_terms.hpp"
 #include "mlot/grid/all_columns.hpp"
@@ -13,10 +15,13 @@
 #include "mlot/grid/cross_entropy.hpp"
 #include "mlot/grid/debiased_transport.hpp"
 #include "mlot/grid/deviation_temperature.hpp"
+#include "mlot/grid/divergence.hpp"
 #include "mlot/grid/gather_columns.hpp"
 #include "mlot/grid/logit_gradient.hpp"
+#include "mlot/grid/match_columns.hpp"
 #include "mlot/grid/pairwise_cost.hpp"
 #include "mlot/grid/problem_copy.hpp"
+#include "mlot/grid/ranked_difference.hpp"
 #include "mlot/grid/segment_sums.hpp"
 #include "mlot/grid/sequence_totals.hpp"
 #include "mlot/grid/sinkhorn.hpp"

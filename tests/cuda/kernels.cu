@@ -2,6 +2,8 @@
 // kernels' resources from.
 #include <tuple>
 
+#include "mlot/divergence/adaptive_kl.hpp"
+#include "mlot/divergence/jensen_shannon.hpp"
 #include "mlot/mlot.cuh"
 #include "mlot/primitive/barycentric_projection.hpp"
 #include "mlot/primitive/deviation_temperature.hpp"
@@ -17,7 +19,8 @@ template <real T, storage S, storage G = S>
 using of_logits =
     list<vocabulary_mass<T, S, memory>, gather_columns<T, S, memory>, cross_entropy<T, S, memory>,
          deviation_temperature<T, S, memory>, deviation_temperature_gradient<T, S, G, memory>,
-         logit_gradient<T, S, G, memory>>;
+         logit_gradient<T, S, G, memory>, ranked_difference<T, S, S, G, memory>,
+         match_columns<T, S, memory>>;
 template <real T>
 using of_tables =
     list<top_columns<T, memory>, column_probabilities<T, memory>, table_softmax<T, memory>,
@@ -38,6 +41,8 @@ using of_problems =
     list<sinkhorn<T, memory>, sinkhorn_gradient<T, memory>,
          sinkhorn_gradient<T, memory, derivative::plan_constant>,
          sinkhorn_gradient<T, memory, derivative::envelope>, barycentric_projection<T, memory>>;
+template <real T, class Kind, storage S>
+using distillation = divergence_distillation<T, Kind, dense_teacher<T, S, memory>, S, S, memory>;
 template <real T, storage S>
 using whole = multi_level<T, S, S, S, memory>;
 
@@ -72,4 +77,9 @@ void instantiate_all() {
   each_of(of_problems<double>());
   each_of(list<whole<float, float>, whole<float, bfloat16>, whole<double, double>>());
   each_of(list<sinkhorn_divergence<float, memory>>());
+  each_of(list<distillation<float, jensen_shannon<float>, float>,
+               distillation<float, jensen_shannon<float>, bfloat16>,
+               distillation<double, jensen_shannon<double>, double>,
+               distillation<float, adaptive_kl<float>, bfloat16>>());
+  each_of(list<universal_logit<float, bfloat16, bfloat16, bfloat16, memory>>());
 }

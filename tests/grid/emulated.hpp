@@ -107,7 +107,8 @@ struct emulated : grid_device {
                                       .problem_threads = 64,
                                       .one_block_entries = 64,
                                       .shared_kernel_bytes = 256,
-                                      .most_blocks = 7};
+                                      .most_blocks = 7,
+                                      .ranking_blocks = 3};
   std::uint64_t* findings = own_findings();
 
   /// The word of a device that was given none: so that host tests see findings as faults.

@@ -5,10 +5,14 @@ set(grid_test_files
     primitive/column_tables_test.cpp
     primitive/cross_entropy_test.cpp
     primitive/deviation_temperature_test.cpp
+    primitive/divergence_test.cpp
+    primitive/divergence_properties_test.cpp
     primitive/logit_gradient_test.cpp
     primitive/logit_gradient_properties_test.cpp
+    primitive/match_columns_test.cpp
     primitive/pairwise_cost_test.cpp
     primitive/problem_copy_test.cpp
+    primitive/ranked_difference_test.cpp
     primitive/sequence_totals_test.cpp
     primitive/sinkhorn_test.cpp
     primitive/sinkhorn_extremes_test.cpp
@@ -23,6 +27,7 @@ set(grid_test_files
     primitive/token_problems_test.cpp
     primitive/top_columns_test.cpp
     primitive/vocabulary_mass_test.cpp
+    loss/divergence_distillation_test.cpp
     loss/loss_instances.cpp
     loss/distillkitplus_test.cpp
     loss/golden_test.cpp
@@ -35,4 +40,5 @@ set(grid_test_files
     loss/sinkhorn_divergence_test.cpp
     loss/streamed_transport_test.cpp
     loss/traps_test.cpp
+    loss/universal_logit_test.cpp
     )

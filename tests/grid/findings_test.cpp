@@ -18,17 +18,17 @@ TEST_CASE("a finding is less than none, and findings are ordered by kind, row an
                                   finding_word::of(finding::logit, 0, 1),
                                   finding_word::of(finding::logit, 0),
                                   finding_word::of(finding::logit, 1, 0),
-                                  finding_word::of(finding::logit, index_t(1) << 31, 7),
+                                  finding_word::of(finding::logit, index_t(1) << 30, 7),
                                   finding_word::of(finding::logit, -1),
                                   finding_word::of(finding::row, 0, 0),
-                                  finding_word::of(finding::pairs, 0),
-                                  finding_word::of(finding::pairs, -1),
+                                  finding_word::of(finding::matching, 0),
+                                  finding_word::of(finding::matching, -1),
                                   finding_word::nothing};
   for (std::size_t n = 1; n < std::size(rising); ++n) CHECK(rising[n - 1] < rising[n]);
 }
 
 TEST_CASE("a finding's place comes back out of its word", "[findings]") {
-  index_t const last_row = (index_t(1) << 32) - 2, last_column = (index_t(1) << 28) - 2;
+  index_t const last_row = (index_t(1) << 31) - 2, last_column = (index_t(1) << 28) - 2;
   for (index_t const row : {index_t(-1), index_t(0), index_t(17), last_row})
     for (index_t const column : {index_t(-1), index_t(0), index_t(151935), last_column}) {
       status const s = status_of_findings(finding_word::of(finding::cost, row, column));
@@ -42,7 +42,7 @@ TEST_CASE("a finding's place comes back out of its word", "[findings]") {
 
 TEST_CASE("a place too large for the word is nowhere, and spoils nothing beside it", "[findings]") {
   for (int const shift : {0, 1, 20}) {
-    index_t const row = (index_t(1) << (32 + shift)) - 1, column = (index_t(1) << (28 + shift)) - 1;
+    index_t const row = (index_t(1) << (31 + shift)) - 1, column = (index_t(1) << (28 + shift)) - 1;
     status const both = status_of_findings(finding_word::of(finding::label, row, column));
     CHECK(both.argument == std::string("labels"));
     CHECK(both.row == -1);
@@ -54,7 +54,7 @@ TEST_CASE("a place too large for the word is nowhere, and spoils nothing beside 
 
 TEST_CASE("every finding is a fault of its own, with a sentence", "[findings]") {
   std::set<std::string> sentences;
-  int const kinds = int(finding::pairs) + 1;
+  int const kinds = int(finding::matching) + 1;
   for (int kind = 0; kind < kinds; ++kind) {
     status const s = status_of_findings(finding_word::of(finding(kind), 3));
     CHECK(!s.ok());

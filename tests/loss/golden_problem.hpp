@@ -46,13 +46,6 @@ inline oracle::loss_problem problem_of(golden::npz const& c) {
 }
 /// The columns of an exact matching over whole vocabularies, cut afterwards, are given.
 inline bool is_cut(golden::npz const& c) { return c.has("match") && c.whole("match") == 2; }
-inline bool needs_matching(golden::npz const& c) {
-  return problem_of(c).rule != oracle::column_rule::rank;
-}
-template <class Device, class T>
-bool can_match(golden::npz const& c) {
-  return !needs_matching(c) || matches_columns<Device, T>;
-}
 
 /// A type that may rank other columns than the golden run, because two masses are closer than its
 /// rounding, is given that run's columns.
@@ -78,7 +71,8 @@ template <class T, class Device>
 std::unique_ptr<owned_loss<T>> run(Device device, golden::npz const& c,
                                    oracle::loss_problem const& p) {
   auto owned = std::make_unique<owned_loss<T>>(p);
-  bool const unmatched = p.pairs && needs_matching(c);  // a part that leaves out what is matched
+  // A part of a case that leaves out what is matched.
+  bool const unmatched = p.pairs && problem_of(c).rule != oracle::column_rule::rank;
   if (!ranks_alike<T>(c) || is_cut(c) || unmatched)
     owned->give_columns(columns_from(c["teacher_idx"]), columns_from(c["student_idx"]),
                         columns_from(c["teacher_idx_sd"]), columns_from(c["student_idx_sd"]));

@@ -175,11 +175,6 @@ class owned_loss {
   std::vector<index_t> labels_, pair_offset_{0}, pair_teacher_, pair_student_;
 };
 
-/// Whether a device matches columns: kernels do not yet.
-template <class Device, class T>
-inline constexpr bool matches_columns =
-    mlot::has_version<Device, mlot::match_columns<T, T, mlot::host_memory>>;
-
 /// |x - reference| / |reference|; where the reference is zero, so must x be.
 inline double difference_of(long double x, long double reference) {
   kit::norm_error d;

@@ -134,7 +134,7 @@ TEMPLATE_LIST_TEST_CASE("NaN and +inf logits are answered with row and column", 
         kit::divergence_batch<T, S> all(shape);
         spoil(all);
         status const s = kit::run<typename TestType::device>(all.primitive(forward_kl()));
-        if (!s.ok()) {
+        if (!s.ok() && !kit::is_emulated<typename TestType::device>) {
           CHECK(all.out.untouched());
           CHECK(all.cross_entropy.untouched());
         }

@@ -34,10 +34,6 @@ class pipeline {
       if (first_.code == fault::data && argument != nullptr) first_.argument = argument;
     }
   }
-  /// Ends the list before its next step with a fault of what was asked for.
-  void stop(status const& why) {
-    if (!counts_ && first_.ok()) first_ = why;
-  }
   status answer() const { return first_; }
   std::size_t bytes() const { return arrays_.bytes() + scratch_; }
 

@@ -1,71 +1,18 @@
 #pragma once
 #include <cmath>
 
-#include "mlot/core/segment.hpp"
-#include "mlot/grid/device.hpp"
+#include "mlot/grid/aligned_pairs.hpp"
 #include "mlot/primitive/aligned_terms.hpp"
 namespace mlot::on {
-/// The pairs of all sequences, numbered: by position one a student token, given ones as they lie.
-/// Nobody has looked at given pairs before: wrong ones count for nothing (and where they are out of
-/// order, a student token may not find all of its right ones).
 template <class T, class Memory>
-struct aligned_pairs {
-  struct pair {  ///< rows of the tables; -1: there is none
-    index_t teacher = -1, student = -1;
-  };
-  aligned_terms<T, Memory> p;
-
-  MLOT_HOST_DEVICE bool given() const { return !p.pairs.by_position(); }
-  MLOT_HOST_DEVICE index_t count() const {
-    if (p.student_offset.size < 2) return 0;
-    return given() ? p.pairs.student.size : p.student.rows;
-  }
-  /// Sequence b's are offset()(b) .. offset()(b + 1) - 1.
-  MLOT_DEVICE vector_view<index_t const, Memory> const& offset() const {
-    return given() ? p.pairs.offset : p.student_offset;
-  }
-  MLOT_DEVICE index_t teacher_count(index_t b) const {
-    return p.teacher_offset(b + 1) - p.teacher_offset(b);
-  }
-  MLOT_DEVICE index_t student_count(index_t b) const {
-    return p.student_offset(b + 1) - p.student_offset(b);
-  }
-  MLOT_DEVICE T divisor(index_t b) const {
-    index_t const pairs = p.pairs.count(b, teacher_count(b), student_count(b));
-    return p.mean_over_pairs && pairs > 0 ? T(double(pairs)) : T(1);
-  }
-  /// Pair n, which is one of sequence b.
-  MLOT_DEVICE pair at(index_t b, index_t n) const {
-    index_t const t = given() ? p.pairs.teacher(n) : n - p.student_offset(b);
-    index_t const s = given() ? p.pairs.student(n) : t;
-    bool const sorted = !given() || n == offset()(b) || p.pairs.student(n - 1) <= s;
-    if (t < 0 || t >= teacher_count(b) || s < 0 || s >= student_count(b) || !sorted) return {};
-    return {p.teacher_offset(b) + t, p.student_offset(b) + s};
-  }
-  /// first .. past - 1: among them all right ones of student row j of sequence b.
-  struct range {
-    index_t first, past;
-  };
-  MLOT_DEVICE range of(index_t b, index_t j) const {
-    if (!given()) return {j, j + 1};
-    index_t const s = j - p.student_offset(b);
-    index_t const first = first_at_least(s, p.pairs.offset(b), p.pairs.offset(b + 1));
-    return {first, first_at_least(s + 1, first, p.pairs.offset(b + 1))};
-  }
-
- private:
-  /// The first of the given pairs low .. high - 1 whose student token is at least s, or high.
-  MLOT_DEVICE index_t first_at_least(index_t s, index_t low, index_t high) const {
-    while (low < high) {
-      index_t const middle = low + (high - low) / 2;
-      if (p.pairs.student(middle) < s)
-        low = middle + 1;
-      else
-        high = middle;
-    }
-    return low;
-  }
-};
+aligned_pairs<Memory> pairs_of(aligned_terms<T, Memory> const& p) {
+  return {p.pairs, p.teacher_offset, p.student_offset, p.student.rows};
+}
+template <class T, class Memory>
+MLOT_DEVICE T divisor_of(aligned_pairs<Memory> const& pairs, aligned_terms<T, Memory> const& p,
+                         index_t b) {
+  return p.mean_over_pairs && pairs.count(b) > 0 ? T(double(pairs.count(b))) : T(1);
+}
 
 /// One warp a pair: its part of both terms.
 template <grid Device, class T>
@@ -73,14 +20,14 @@ struct pair_terms_kernel {
   using memory = typename Device::memory;
   static constexpr int threads = Device::tuning.table_threads;
   using shared = nothing_shared;
-  aligned_pairs<T, memory> pairs;
+  aligned_pairs<memory> pairs;
+  aligned_terms<T, memory> p;
   matrix_view<T, memory> terms;  ///< (pairs, 2) written
   std::uint64_t* findings;
 
   template <class Block>
   MLOT_DEVICE void operator()(Block& block, shared&) const {
     using std::abs;
-    auto const& p = pairs.p;
     for (index_t n = block.index() * Block::warps + block.warp(); n < terms.rows;
          n += block.blocks() * Block::warps) {
       auto const [i, j] = pairs.at(segment_of(pairs.offset(), n), n);
@@ -107,12 +54,13 @@ struct aligned_terms_kernel {
   using memory = typename Device::memory;
   static constexpr int threads = Device::tuning.row_threads;
   using shared = nothing_shared;
-  aligned_pairs<T, memory> pairs;
+  aligned_pairs<memory> pairs;
+  aligned_terms<T, memory> p;
   matrix_view<T const, memory> terms;
 
   template <class Block>
   MLOT_DEVICE void operator()(Block& block, shared&) const {
-    for (index_t b = block.index(); b < pairs.p.holistic_difference.size; b += block.blocks()) {
+    for (index_t b = block.index(); b < p.holistic_difference.size; b += block.blocks()) {
       T difference(0), logarithm(0);
       for (index_t n = pairs.offset()(b) + block.thread(); n < pairs.offset()(b + 1);
            n += Block::threads) {
@@ -122,8 +70,8 @@ struct aligned_terms_kernel {
       difference = block.all(difference, plus());
       logarithm = block.all(logarithm, plus());
       if (block.thread() == 0) {
-        pairs.p.holistic_difference(b) = difference / pairs.divisor(b);
-        pairs.p.sequential_logarithm(b) = logarithm / pairs.divisor(b);
+        p.holistic_difference(b) = difference / divisor_of(pairs, p, b);
+        p.sequential_logarithm(b) = logarithm / divisor_of(pairs, p, b);
       }
     }
   }
@@ -135,22 +83,19 @@ struct aligned_terms_gradient_kernel {
   using memory = typename Device::memory;
   static constexpr int threads = Device::tuning.table_threads;
   using shared = nothing_shared;
-  aligned_pairs<T, memory> pairs;
+  aligned_pairs<memory> pairs;
   aligned_terms_gradient<T, memory> p;
   std::uint64_t* findings;
 
   template <class Block>
   MLOT_DEVICE void operator()(Block& block, shared&) const {
-    auto const& of = pairs.p;
-    for_items(block, pairs.given() ? pairs.count() : 0, [&](index_t n) {
-      if (pairs.at(segment_of(pairs.offset(), n), n).teacher < 0)
-        report(block, findings, finding::pairs, n);
-    });
+    auto const& of = p.of;
+    pairs.report_wrong(block, findings);
     for (index_t j = block.index() * Block::warps + block.warp(); j < of.student.rows;
          j += block.blocks() * Block::warps) {
       index_t const b = segment_of(of.student_offset, j);
-      T const difference_weight = p.difference_weight(b) / pairs.divisor(b);
-      T const logarithm_weight = p.logarithm_weight(b) / pairs.divisor(b);
+      T const difference_weight = p.difference_weight(b) / divisor_of(pairs, of, b);
+      T const logarithm_weight = p.logarithm_weight(b) / divisor_of(pairs, of, b);
       auto const [first, past] = pairs.of(b, j);
       for (index_t l = block.lane(); l < of.student.cols; l += 32) {
         T const s = of.student(j, l);
@@ -173,7 +118,7 @@ struct aligned_terms_gradient_kernel {
 template <grid Device, real T>
 std::size_t scratch_size(Device, aligned_terms<T, typename Device::memory> const& p) {
   arena<typename Device::memory> space;
-  (void)space.template matrix<T>(aligned_pairs<T, typename Device::memory>{p}.count(), 2);
+  (void)space.template matrix<T>(pairs_of(p).count(), 2);
   return space.bytes();
 }
 
@@ -182,13 +127,14 @@ status run(Device device, aligned_terms<T, typename Device::memory> const& p,
            workspace<typename Device::memory> scratch) {
   using memory = typename Device::memory;
   arena<memory> space(scratch);
-  aligned_pairs<T, memory> const pairs{p};
+  auto const pairs = pairs_of(p);
   matrix_view<T, memory> const terms = space.template matrix<T>(pairs.count(), 2);
   launches<Device> launch(device);
   using each = pair_terms_kernel<Device, T>;
-  launch(item_blocks<Device>(terms.rows * 32, each::threads), each{pairs, terms, device.findings});
+  launch(item_blocks<Device>(terms.rows * 32, each::threads),
+         each{pairs, p, terms, device.findings});
   launch(least(p.sequences(), Device::tuning.most_blocks),
-         aligned_terms_kernel<Device, T>{pairs, terms});
+         aligned_terms_kernel<Device, T>{pairs, p, terms});
   return launch.answer();
 }
 
@@ -199,7 +145,7 @@ status run(Device device, aligned_terms_gradient<T, typename Device::memory> con
   using kernel = aligned_terms_gradient_kernel<Device, T>;
   if (p.of.sequences() > 0)
     launch(item_blocks<Device>(p.of.student.rows * 32, kernel::threads),
-           kernel{{p.of}, p, device.findings});
+           kernel{pairs_of(p.of), p, device.findings});
   return launch.answer();
 }
 }  // namespace mlot::on

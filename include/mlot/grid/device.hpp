@@ -41,7 +41,8 @@ struct grid_tuning {
   index_t one_block_entries = 512 * 512;
   /// Of these, the entries of K that fit into so many bytes are kept in shared memory.
   index_t shared_kernel_bytes = 32 << 10;
-  index_t most_blocks = 4096;  ///< of a grid whose blocks stride over what there is
+  index_t most_blocks = 4096;    ///< of a grid whose blocks stride over what there is
+  index_t ranking_blocks = 264;  ///< the same where each block has memory for two rows
 };
 
 /// Base of the tags of such devices. A tag has `memory`, `static constexpr grid_tuning tuning`,
@@ -60,6 +61,10 @@ class launches {
   void operator()(index_t blocks, Kernel const& kernel) {
     static_assert(std::is_trivially_copyable_v<Kernel> && Kernel::threads % 32 == 0);
     if (blocks > 0 && first_.ok()) first_ = device_.launch(blocks, kernel);
+  }
+  /// What other launches, made in between, were answered.
+  void also(status const& answer) {
+    if (first_.ok()) first_ = answer;
   }
   status answer() const { return first_; }
 

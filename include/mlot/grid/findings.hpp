@@ -9,6 +9,8 @@ namespace mlot {
 /// first.
 enum class finding : std::uint64_t {
   logit,            ///< NaN or +inf in a token's row
+  teacher_logit,    ///< the same, where one call reads both models' rows
+  student_logit,    ///< the same
   row,              ///< a token's row that the logits do not have
   column_id,        ///< an id past the vocabulary
   label,            ///< a label past the vocabulary
@@ -21,6 +23,7 @@ enum class finding : std::uint64_t {
   domain,           ///< a forced domain that is not safe
   points,           ///< not finite
   pairs,            ///< of tokens that a sequence does not have, or not sorted by student token
+  matching,         ///< costs of columns that are no numbers
 };
 
 /// The first finding (by kind, row, column) of all kernels that were given this word: 64 bits in
@@ -28,7 +31,7 @@ enum class finding : std::uint64_t {
 /// Kernels lower it by an integer minimum, so the same data give the same word on every run.
 struct finding_word {
   static constexpr std::uint64_t nothing = ~std::uint64_t(0);
-  static constexpr int column_bits = 28, row_bits = 32;
+  static constexpr int column_bits = 28, row_bits = 31;
 
   MLOT_HOST_DEVICE static constexpr std::uint64_t of(finding what, index_t row,
                                                      index_t column = -1) {
@@ -49,6 +52,8 @@ inline status status_of_findings(std::uint64_t word) {
   };
   static constexpr place places[] = {
       {fault::data, "vocabulary_mass.logits", "finite or -inf"},
+      {fault::data, "divergence.teacher.logits", "finite or -inf"},
+      {fault::data, "divergence.student_logits", "finite or -inf"},
       {fault::shape, "token_rows.row", "rows of the logits, or -1"},
       {fault::data, "ids", "a vocabulary id, or -1"},
       {fault::data, "labels", "a vocabulary id, or ignore_index"},
@@ -61,6 +66,7 @@ inline status status_of_findings(std::uint64_t word) {
       {fault::value, "sinkhorn.domain", "safe: sinkhorn::safe_exponent()"},
       {fault::data, "barycentric_projection.points", "finite"},
       {fault::data, "token_pairs", "tokens of the sequence, sorted by student token"},
+      {fault::data, "match_columns.teacher", "finite, with logits that vocabulary_mass accepts"},
   };
   auto const what = word >> (finding_word::row_bits + finding_word::column_bits);
   if (what >= sizeof places / sizeof *places) return {};

@@ -4,6 +4,7 @@
 #include "mlot/core/segment.hpp"
 #include "mlot/grid/exponentials.hpp"
 #include "mlot/grid/pack.hpp"
+#include "mlot/grid/row_tokens.hpp"
 #include "mlot/primitive/logit_gradient.hpp"
 /// A block reads one row once and writes it once. Columns with sparse entries are written after
 /// that, each by one thread and with all that belongs to it: the dense part made again, then the
@@ -13,15 +14,14 @@ namespace mlot::on {
 /// of the first set of columns, or from its K on of the second.
 template <class T, class S, class G, class Memory>
 struct gradient_index {
-  static constexpr std::uint64_t no_token = ~std::uint64_t(0);
-  vector_view<std::uint64_t, Memory> token{};  ///< (rows)
-  matrix_view<bool, Memory> leads{};           ///< (B, entries) the first with its id
-  matrix_view<index_t, Memory> next{};         ///< (B, entries) the next with its id, or `entries`
+  row_tokens<Memory> rows;
+  matrix_view<bool, Memory> leads{};    ///< (B, entries) the first with its id
+  matrix_view<index_t, Memory> next{};  ///< (B, entries) the next with its id, or `entries`
 
-  gradient_index(logit_gradient<T, S, G, Memory> const& p, arena<Memory>& space) {
+  gradient_index(logit_gradient<T, S, G, Memory> const& p, arena<Memory>& space)
+      : rows(p.logits.rows, space) {
     index_t entries = 0;
     for (int c = 0; c < p.column_gradients; ++c) entries += p.columns[c].ids.cols;
-    token = space.template vector<std::uint64_t>(p.logits.rows);
     leads = space.template matrix<bool>(p.tokens.sequences(), entries);
     next = space.template matrix<index_t>(p.tokens.sequences(), entries);
   }
@@ -54,7 +54,7 @@ struct gradient_entries_kernel {
 
   template <class Block>
   MLOT_DEVICE void operator()(Block& block, shared&) const {
-    for_items(block, p.logits.rows, [&](index_t r) { index.token(r) = index.no_token; });
+    index.rows.clear(block);
     index_t const entries = index.entries();
     for_items(block, p.tokens.sequences() * entries, [&](index_t n) {
       index_t const b = n / entries, e = n % entries;
@@ -68,26 +68,6 @@ struct gradient_entries_kernel {
       while (next < entries && id(next) != v) ++next;
       index.leads(b, e) = leads;
       index.next(b, e) = next;
-    });
-  }
-};
-
-template <grid Device, class T, class S, class G>
-struct gradient_tokens_kernel {
-  static constexpr int threads = Device::tuning.table_threads;
-  using shared = nothing_shared;
-  logit_gradient<T, S, G, typename Device::memory> p;
-  gradient_index<T, S, G, typename Device::memory> index;
-  std::uint64_t* findings;
-
-  template <class Block>
-  MLOT_DEVICE void operator()(Block& block, shared&) const {
-    for_items(block, p.tokens.tokens(), [&](index_t i) {
-      index_t const r = p.tokens.row(i);
-      if (r >= p.logits.rows)
-        report(block, findings, finding::row, i);
-      else if (r >= 0)
-        block.lower(index.token(r), std::uint64_t(i));
     });
   }
 };
@@ -181,7 +161,7 @@ struct logit_gradient_kernel {
   template <class Block>
   MLOT_DEVICE void operator()(Block& block, shared& s) const {
     index_t const r = block.index();
-    if (index.token(r) == index.no_token) return clear(block, r);
+    if (!index.rows.is_token(r)) return clear_row<T>(block, p.gradient.row(r));
     row const of(block, *this, r);
     totals const sums = block.all(of.own_totals(block), plus());
     dense_row<T> dense;
@@ -205,7 +185,7 @@ struct logit_gradient_kernel {
     auto const logits = p.logits.row(r);
     auto const gradient = p.gradient.row(r);
     if (dense.empty())
-      clear(block, r);
+      clear_row<T>(block, gradient);
     else
       dense.with_value([&](auto value) {
         for_rows<T>(block, logits, gradient, [&](auto part) {
@@ -247,7 +227,7 @@ struct logit_gradient_kernel {
 
     template <class Block>
     MLOT_DEVICE row(Block& block, logit_gradient_kernel const& kernel, index_t r)
-        : all(kernel), i(index_t(kernel.index.token(r))) {
+        : all(kernel), i(kernel.index.rows.of(r)) {
       auto const& given = all.p;
       b = segment_of(given.tokens.offset, i);
       top = given.maximum(i);
@@ -300,15 +280,6 @@ struct logit_gradient_kernel {
       return adds_label && v == label ? sum - all.p.cross_entropy_weight : sum;
     }
   };
-
-  template <class Block>
-  MLOT_DEVICE void clear(Block& block, index_t r) const {
-    auto const gradient = p.gradient.row(r);
-    for_row<T>(block, gradient, [&](auto part) {
-      T const zero[part.count] = {};
-      part.store(gradient, zero);
-    });
-  }
 };
 
 template <grid Device, real T, storage S, storage G>
@@ -325,12 +296,12 @@ status run(Device device, logit_gradient<T, S, G, typename Device::memory> const
   arena<typename Device::memory> space(scratch);
   gradient_index<T, S, G, typename Device::memory> const index(p, space);
   using entries = gradient_entries_kernel<Device, T, S, G>;
-  using tokens = gradient_tokens_kernel<Device, T, S, G>;
+  using tokens = row_tokens_kernel<Device>;
   index_t const links = p.tokens.sequences() * index.next.cols;
   launch(item_blocks<Device>(p.logits.rows + links, entries::threads),
          entries{p, index, device.findings});
   launch(item_blocks<Device>(p.tokens.tokens(), tokens::threads),
-         tokens{p, index, device.findings});
+         tokens{index.rows, p.tokens, device.findings});
   launch(p.logits.rows, logit_gradient_kernel<Device, T, S, G>{p, index, device.findings});
   return launch.answer();
 }

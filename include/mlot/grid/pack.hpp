@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -9,9 +10,9 @@
 /// length and at any place are read that way; what is left at both ends, or all of a row whose
 /// elements lie apart, comes column by column.
 namespace mlot::on {
-/// Elements of a pack of arrays stored as S and as G: 16 bytes of the narrower.
-template <class S, class G = S>
-inline constexpr int pack_width = int(16 / (sizeof(S) < sizeof(G) ? sizeof(S) : sizeof(G)));
+/// Elements of a pack of arrays stored as these types: 16 bytes of the narrowest.
+template <class... S>
+inline constexpr int pack_width = int(std::max({16 / sizeof(S)...}));
 
 /// What a compiler cannot know of a pointer that comes in a struct, and loads are faster for.
 template <class S>
@@ -121,41 +122,65 @@ MLOT_DEVICE index_t past_boundary(vector_view<S, Memory> const& row) {
   return index_t(reinterpret_cast<std::uintptr_t>(row.data) / sizeof(S) % Width);
 }
 
-namespace detail {
-/// `head` columns come before the first pack.
-template <class T, int Width, class Block, class Visit>
-MLOT_DEVICE void for_row(Block& block, index_t size, index_t head, bool contiguous, Visit visit) {
-  constexpr int packs = packs_at_once<T, Width>;
+/// Columns first .. past - 1 of a row.
+template <class S, class Memory>
+MLOT_DEVICE vector_view<S, Memory> columns_of(vector_view<S, Memory> const& row, index_t first,
+                                              index_t past) {
+  return {row.data + first * row.stride, past - first, row.stride};
+}
+
+/// Where the packs of rows that are read together lie.
+template <int Width>
+struct place_of_packs {
+  bool any;      ///< whether the same packs suit all rows
+  index_t head;  ///< columns before the first
+
+  template <class Row>
+  MLOT_DEVICE static place_of_packs in(Row const& row) {
+    return {row.stride == 1, row.stride == 1 ? (Width - past_boundary<Width>(row)) % Width : 0};
+  }
+  template <class Row>
+  MLOT_DEVICE place_of_packs and_in(Row const& row) const {
+    place_of_packs const other = in(row);
+    bool const both = any && other.any && head == other.head;
+    return {both, both ? head : 0};
+  }
+};
+
+/// Calls visit(part) with every part of `size` columns that is this thread's, to be loaded as T.
+template <class T, int Width, int Packs = packs_at_once<T, Width>, class Block, class Visit>
+MLOT_DEVICE void for_columns(Block& block, index_t size, place_of_packs<Width> place, Visit visit) {
   constexpr index_t stride = index_t(Block::threads) * Width;
-  index_t const tail = contiguous && size >= head ? size - (size - head) % Width : head;
+  index_t const head = place.head;
+  index_t const tail = place.any && size >= head ? size - (size - head) % Width : head;
   index_t v = head + block.thread() * Width;
-  for (; v + (packs - 1) * stride < tail; v += packs * stride)
-    visit(packs_of_row<Width, packs, stride>{v});
+  for (; v + (Packs - 1) * stride < tail; v += Packs * stride)
+    visit(packs_of_row<Width, Packs, stride>{v});
   for (; v < tail; v += stride) visit(packs_of_row<Width, 1, stride>{v});
   index_t const whole = tail - head;
   for (index_t n = block.thread(); n < size - whole; n += Block::threads)
     visit(column_of_row{n < head ? n : n + whole});
 }
-}  // namespace detail
 
-/// Calls visit(part) with every part of a row that is this thread's, to be loaded as T.
+/// The same with the parts of a row.
 template <class T, class Block, class S, class Memory, class Visit>
 MLOT_DEVICE void for_row(Block& block, vector_view<S, Memory> const& row, Visit visit) {
   constexpr int width = pack_width<S>;
-  bool const contiguous = row.stride == 1;
-  index_t const past = past_boundary<width>(row);
-  detail::for_row<T, width>(block, row.size, contiguous ? (width - past) % width : 0, contiguous,
-                            visit);
+  for_columns<T, width>(block, row.size, place_of_packs<width>::in(row), visit);
 }
 /// The same over two rows of one size.
 template <class T, class Block, class S, class G, class Memory, class Visit>
 MLOT_DEVICE void for_rows(Block& block, vector_view<S, Memory> const& row,
                           vector_view<G, Memory> const& other, Visit visit) {
   constexpr int width = pack_width<S, G>;
-  index_t const past = past_boundary<width>(row);
-  bool const contiguous =
-      row.stride == 1 && other.stride == 1 && past_boundary<width>(other) == past;
-  detail::for_row<T, width>(block, row.size, contiguous ? (width - past) % width : 0, contiguous,
-                            visit);
+  for_columns<T, width>(block, row.size, place_of_packs<width>::in(row).and_in(other), visit);
+}
+
+template <class T, class Block, class G, class Memory>
+MLOT_DEVICE void clear_row(Block& block, vector_view<G, Memory> const& row) {
+  for_row<T>(block, row, [&](auto part) {
+    T const zero[part.count] = {};
+    part.store(row, zero);
+  });
 }
 }  // namespace mlot::on

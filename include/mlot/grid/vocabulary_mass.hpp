@@ -2,62 +2,12 @@
 #include <cmath>
 #include <utility>
 
-#include "mlot/grid/exponentials.hpp"
-#include "mlot/grid/pack.hpp"
-#include "mlot/grid/sums.hpp"
+#include "mlot/grid/row_sums.hpp"
 #include "mlot/primitive/vocabulary_mass.hpp"
 /// The logits are read twice: once by rows, for maximum and partition, once by columns, for the
 /// mass. The first reads a row once, summing below a running reference, because the rows that all
 /// blocks have at hand exceed the L2 cache: what is read again comes from memory again.
 namespace mlot::on {
-/// A thread's share of a row: its largest logit and the sums of its exponentials.
-template <class T, int N, bool Squares>
-class running_sums {
- public:
-  MLOT_DEVICE running_sums(exponentials<T, N, Squares> const& powers, T reach)
-      : powers_(powers), reach_(reach) {}
-
-  template <int Count>
-  MLOT_DEVICE void add(T const (&z)[Count]) {
-    using std::fmax;  // passes over NaN, which is found in the sums
-    T top = z[0];
-    MLOT_UNROLL
-    for (int j = 1; j < Count; ++j) top = fmax(top, z[j]);
-    most_ = fmax(most_, top);
-    // Not at every new maximum: each factor is one more rounding.
-    if (top > reference_ + reach_) refer_to(top);
-    T part[N][4] = {};
-    MLOT_UNROLL
-    for (int j = 0; j < Count; ++j) {
-      T e[N];
-      powers_(T(z[j] - reference_), e);
-      for (int k = 0; k < N; ++k) part[k][j % 4] += e[k];
-    }
-    for (int k = 0; k < N; ++k)
-      total_[k].add((part[k][0] + part[k][1]) + (part[k][2] + part[k][3]));
-  }
-  MLOT_DEVICE T most() const { return most_; }
-  /// The sums below `top` instead, -inf where nothing but -inf or NaN was added.
-  MLOT_DEVICE values<T, N> below(T top) {
-    if (top > -infinity<T>) refer_to(top);
-    values<T, N> sums;
-    for (int k = 0; k < N; ++k) sums.of[k] = total_[k].value();
-    return sums;
-  }
-
- private:
-  MLOT_DEVICE void refer_to(T top) {
-    T factor[N];
-    powers_(T(reference_ - top), factor);
-    for (int k = 0; k < N; ++k) total_[k].scale(factor[k]);
-    reference_ = top;
-  }
-  exponentials<T, N, Squares> powers_;
-  T reach_;  ///< how far logits may lie above the reference
-  T most_ = -infinity<T>, reference_ = -largest<T>;
-  long_sum<T> total_[N];
-};
-
 /// One block a token: maximum and partition, at N temperatures.
 template <grid Device, class T, class S, int N, bool Squares>
 struct row_sums_kernel {
@@ -81,34 +31,13 @@ struct row_sums_kernel {
       present = false;
       report(block, findings, finding::temperature, i);
     }
-    T top = -infinity<T>;
-    values<T, N> partition{};
-    if (present) {
-      running_sums<T, N, Squares> own(powers, least_temperature);
-      auto const row = p.logits.row(r);
-      for_row<T>(block, row, [&](auto part) {
-        T z[part.count];
-        part.load(row, z);
-        own.add(z);
-      });
-      top = block.all(own.most(), maximum());
-      partition = block.all(own.below(top), plus());
-      if (top == infinity<T> || partition.of[0] != partition.of[0]) {
-        report_unusable(block, r);
-        top = -infinity<T>;
-      }
-    }
+    sums_of_row<T, N> sums;
+    if (present)
+      sums = row_sums(block, p.logits, r, place_of_packs<pack_width<S>>::in(p.logits.row(r)),
+                      powers, least_temperature, findings, finding::logit);
     if (block.thread() > 0) return;
-    p.maximum(i) = top;
-    for (int k = 0; k < N; ++k)
-      p.at[k].partition(i) = top > -infinity<T> ? most(T(1), partition.of[k]) : T(0);
-  }
-
-  template <class Block>
-  MLOT_DEVICE void report_unusable(Block& block, index_t r) const {
-    for (index_t v = block.thread(); v < p.logits.cols; v += threads)
-      if (!(load_as<T>(p.logits(r, v)) < infinity<T>))
-        return report(block, findings, finding::logit, r, v);
+    p.maximum(i) = sums.maximum;
+    for (int k = 0; k < N; ++k) p.at[k].partition(i) = sums.partition[k];
   }
 };
 

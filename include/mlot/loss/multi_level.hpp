@@ -24,8 +24,7 @@ namespace mlot {
 /// an empty batch are ordinary; their terms are 0. Columns beyond a vocabulary are -1; the tables
 /// are as wide as min(k, max(m, n)), under matching greedy and exact as min(k, m).
 /// The matchings compare the aligned tokens (match_columns); what they minimise is HAD, so that
-/// the sequence's absolute_difference is the objective of every matching, rank's too. They need
-/// match_columns on the device; without it they answer fault::value.
+/// the sequence's absolute_difference is the objective of every matching, rank's too.
 /// A teacher that rank_teacher has ranked before comes as `ranked_teacher` in the place of its
 /// logits; the loss then has the same bits, and nothing of the teacher is as wide as a vocabulary.
 /// NaN or +inf in a token's row answers fault::data with row and column. After any fault the
@@ -171,10 +170,6 @@ void list_steps(pipeline<Device>& steps,
                 multi_level<T, Teacher, Student, Gradient, typename Device::memory> const& loss) {
   using memory = typename Device::memory;
   auto const& o = loss.options;
-  using matching = match_columns<T, Student, memory>;
-  if (loss.matches() && !has_version<Device, matching>)
-    return steps.stop({fault::value, "multi_level.options.matching", "rank or given on this device",
-                       double(int(o.matching))});
   index_t const sequences = loss.sequences(), width = loss.width();
   bool const ranks = o.matching != column_matching::given, matches = loss.matches();
   bool const ranks_teacher = ranks && !loss.ranked_teacher.given();
@@ -219,28 +214,27 @@ void list_steps(pipeline<Device>& steps,
   if (outputs) teacher.rank(steps, own);
   if (ranks && !matches) student.rank(steps, own);
   teacher.gather(steps, "multi_level.teacher_columns", own, false);
-  if constexpr (has_version<Device, matching>) {
-    auto const match = [&](matrix_view<T, memory> table, T const& tau,
-                           vector_view<T, memory> partition, matrix_view<T, memory> mass,
-                           matrix_view<index_t, memory> ids) {
-      steps.step(matching{.teacher = table,
-                          .teacher_offset = loss.teacher_tokens.offset,
-                          .logits = loss.student_logits,
-                          .tokens = loss.student_tokens,
-                          .maximum = student.maximum,
-                          .partition = partition,
-                          .temperature = tau,
-                          .pairs = loss.pairs,
-                          .mass = mass,
-                          .rule = o.matching == column_matching::greedy ? matching_rule::greedy
-                                                                        : matching_rule::exact,
-                          .ids = ids});
-    };
-    if (matches) match(teacher.table, o.temperature, student.partition, student.mass, student.ids);
-    if (matches && own)
-      match(teacher.template transport_table<T>(steps), o.transport_temperature,
-            student.transport_partition, student.transport_mass, student.transport_ids);
-  }
+  auto const match = [&](matrix_view<T, memory> table, T const& tau,
+                         vector_view<T, memory> partition, matrix_view<T, memory> mass,
+                         matrix_view<index_t, memory> ids) {
+    steps.step(match_columns<T, Student, memory>{.teacher = table,
+                                                 .teacher_offset = loss.teacher_tokens.offset,
+                                                 .logits = loss.student_logits,
+                                                 .tokens = loss.student_tokens,
+                                                 .maximum = student.maximum,
+                                                 .partition = partition,
+                                                 .temperature = tau,
+                                                 .pairs = loss.pairs,
+                                                 .mass = mass,
+                                                 .rule = o.matching == column_matching::greedy
+                                                             ? matching_rule::greedy
+                                                             : matching_rule::exact,
+                                                 .ids = ids});
+  };
+  if (matches) match(teacher.table, o.temperature, student.partition, student.mass, student.ids);
+  if (matches && own)
+    match(teacher.template transport_table<T>(steps), o.transport_temperature,
+          student.transport_partition, student.transport_mass, student.transport_ids);
   student.gather(steps, "multi_level.student_columns", own, true);
 
   // The terms, with the gradients of the tables.

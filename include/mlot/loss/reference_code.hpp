@@ -29,8 +29,7 @@ enum class reference_matching {
 /// sum over all L positions of |t_l - s_v|, ties to the lower id. The code's loops run to L where
 /// they should run to the columns and to the vocabulary, so that only the first L columns and the
 /// ids below L are matched; the other columns of the student are zeros (id -1). Where L exceeds the
-/// columns or the student's vocabulary the code fails; here the loops end there. It takes
-/// match_columns on the device; without it the answer is fault::value.
+/// columns or the student's vocabulary the code fails; here the loops end there.
 ///
 /// `terms` has multi_level's places; cross_entropy is 0 there (theirs is the model's own loss).
 /// Where theirs is NaN (an empty answer, masked logits) ours is finite: an empty window counts 0, a
@@ -124,11 +123,7 @@ void list_steps(
     pipeline<Device>& steps,
     reference_code<T, Teacher, Student, Gradient, typename Device::memory> const& loss) {
   using memory = typename Device::memory;
-  using matching = match_columns<T, Student, memory>;
   bool const greedy = loss.matching == reference_matching::greedy;
-  if (greedy && !has_version<Device, matching>)
-    return steps.stop({fault::value, "reference_code.matching", "own on this device",
-                       double(int(loss.matching))});
   bool const backward = loss.gradient.data != nullptr;
   index_t const width = loss.width(), longest = loss.student_windows.longest;
   token_rows<memory> const teacher_batch = detail::as_one_sequence(loss.teacher_windows);
@@ -174,20 +169,19 @@ void list_steps(
   steps.step(top_columns<T, memory>{.mass = teacher_mass, .ids = teacher.ids});
   teacher.gather(steps);
   if (!greedy) steps.step(top_columns<T, memory>{.mass = student_mass, .ids = student.ids});
-  if constexpr (has_version<Device, matching>)
-    if (greedy) {
-      index_t const tried = std::min(longest, width);
-      steps.step(matching{
-          .teacher = teacher.table.column_range(0, tried),
-          .teacher_offset = loss.teacher_windows.offset,
-          .logits = loss.student_logits.column_range(0, std::min(longest, student.logits.cols)),
-          .tokens = loss.student_windows,
-          .maximum = student.maximum,
-          .partition = student.partition,
-          .temperature = student.temperature,
-          .ids = student.ids.column_range(0, tried)});
-      steps.step(all_columns<memory>{.ids = student.ids.column_range(tried, width - tried)});
-    }
+  if (greedy) {
+    index_t const tried = std::min(longest, width);
+    steps.step(match_columns<T, Student, memory>{
+        .teacher = teacher.table.column_range(0, tried),
+        .teacher_offset = loss.teacher_windows.offset,
+        .logits = loss.student_logits.column_range(0, std::min(longest, student.logits.cols)),
+        .tokens = loss.student_windows,
+        .maximum = student.maximum,
+        .partition = student.partition,
+        .temperature = student.temperature,
+        .ids = student.ids.column_range(0, tried)});
+    steps.step(all_columns<memory>{.ids = student.ids.column_range(tried, width - tried)});
+  }
   student.gather(steps);
 
   auto const table_gradient =

@@ -71,10 +71,10 @@ struct divergence {
   constexpr index_t most_pairs() const {
     return pairs.by_position() ? student_tokens.tokens() : pairs.student.size;
   }
-  constexpr T teacher_temperature() const {
+  MLOT_HOST_DEVICE constexpr T teacher_temperature() const {
     return teacher.temperature == T(0) ? temperature : teacher.temperature;
   }
-  constexpr bool backward() const { return gradient.data != nullptr; }
+  MLOT_HOST_DEVICE constexpr bool backward() const { return gradient.data != nullptr; }
 
   constexpr requirement inputs() const {
     index_t const b = sequences();

@@ -89,7 +89,7 @@ struct ranked_difference {
     index_t const count = pairs.count(b, teacher.tokens.count(b), student.tokens.count(b));
     return mean_over_pairs && count > 0 ? T(double(count)) : T(1);
   }
-  constexpr bool backward() const { return gradient.data != nullptr; }
+  MLOT_HOST_DEVICE constexpr bool backward() const { return gradient.data != nullptr; }
 
   constexpr status check() const {
     index_t const sequences = student.tokens.sequences();

@@ -1,11 +1,10 @@
 #pragma once
 #include <algorithm>
 #include <atomic>
-#include <bit>
 #include <cstdint>
-#include <type_traits>
 
 #include "mlot/core/segment.hpp"
+#include "mlot/primitive/probability_bucket.hpp"
 #include "mlot/scalar/ranked_difference.hpp"
 #include "mlot/simd/device.hpp"
 #include "mlot/simd/exponentials.hpp"
@@ -21,21 +20,6 @@
 ///
 /// exactly 0 for equal probabilities.
 namespace mlot::on {
-/// In what order buckets come and which one holds a probability: the larger, the earlier. The last
-/// one is for what counts as 0.
-template <class T>
-struct probability_bucket {
-  using bits = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
-  static constexpr int shift = sizeof(T) == 4 ? 23 - 5 : 52 - 5;
-  static constexpr bits key_of_one = std::bit_cast<bits>(T(1)) >> shift;
-  static constexpr bits last = 127 * 32, count = last + 1;
-  static constexpr T least = T(0x1p-126);  ///< what is below counts as 0
-  /// Of 0, or a probability from `least` to 1.
-  static bits of(T p) {
-    return std::min<bits>(key_of_one - (std::bit_cast<bits>(p) >> shift), last);
-  }
-};
-
 /// One token's probabilities, in buckets, and on which side of the other model's they lie.
 template <class Batch>
 class bucketed_token {
