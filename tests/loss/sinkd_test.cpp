@@ -96,6 +96,33 @@ TEMPLATE_LIST_TEST_CASE("sinkd agrees with long double on random batches", "[sin
   }
 }
 
+TEMPLATE_LIST_TEST_CASE("sinkd's gradient is what differences of its total find", "[sinkd]",
+                        every_device) {
+  using T = typename TestType::scalar;
+  using device = typename TestType::device;
+  if constexpr (std::is_same_v<T, double> && !kit::is_emulated<device>) {
+    auto p = over_all_ids(batch_of(3, {4, 2}, {3, 2}, 9, 9), 2);
+    p.epsilon = 0.3;
+    owned_sinkd<T> analytic(p);
+    REQUIRE(analytic.run(device()).ok());
+    auto const total_at = [&](index_t r, index_t v, double step) {
+      auto moved = p;
+      moved.student(std::size_t(r), std::size_t(v)) += step;
+      owned_sinkd<T> owned(moved);
+      owned.loss.gradient = {};
+      REQUIRE(owned.run(device()).ok());
+      return owned.of.terms(mlot::multi_level_term::total);
+    };
+    constexpr double h = 1e-6;
+    kit::norm_error error;
+    for (auto const& batch : p.student_rows)
+      for (long const r : batch)
+        for (index_t v = 0; v < 9; ++v)
+          error.add(analytic.of.gradient(r, v), (total_at(r, v, h) - total_at(r, v, -h)) / (2 * h));
+    CHECK(error.value() <= 1e-7);
+  }
+}
+
 TEMPLATE_LIST_TEST_CASE("sinkd takes logits of two bytes", "[sinkd]", every_device) {
   using T = typename TestType::scalar;
   if constexpr (std::is_same_v<T, float>)

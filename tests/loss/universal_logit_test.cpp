@@ -112,6 +112,34 @@ TEMPLATE_LIST_TEST_CASE("ULD's loss, terms and gradient are the oracle's", "[uni
   }
 }
 
+TEMPLATE_LIST_TEST_CASE("ULD's gradient is what differences of its total find", "[universal_logit]",
+                        every_device) {
+  using T = typename TestType::scalar;
+  using Device = typename TestType::device;
+  if constexpr (std::is_same_v<T, double> && !kit::is_emulated<Device>)
+    for (index_t const k : {0, 4}) {
+      kit::ranked_shape shape{.m = 12, .n = 9};
+      shape.temperature = 2, shape.k = k, shape.masks = false;
+      loss_batch<T, T> all(shape), moved(shape);
+      kit::succeeds<Device>(all.loss());
+      auto const total_at = [&](index_t r, index_t v, T step) {
+        T& z = moved.student.logits(r, v);
+        T const here = z;
+        z = here + step;
+        kit::succeeds<Device>(moved.loss());
+        z = here;
+        return moved.terms(universal_logit_term::total);
+      };
+      constexpr T h = 1e-6;  // ranks and signs hold over it
+      kit::norm_error error;
+      for (index_t const r : all.student.tokens.row)
+        for (index_t v = 0; r >= 0 && v < shape.n; ++v)
+          error.add(all.gradient(r, v) / all.upstream,
+                    (total_at(r, v, h) - total_at(r, v, -h)) / (2 * h));
+      CHECK(error.value() <= 1e-8);
+    }
+}
+
 TEMPLATE_LIST_TEST_CASE("an unusable logit is named, and the outputs of ULD stay as they were",
                         "[universal_logit]", every_storage) {
   using T = typename TestType::scalar;
