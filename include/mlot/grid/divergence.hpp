@@ -65,6 +65,7 @@ template <grid Device, class T, class Kind, class Teacher, class S, class G, int
 struct divergence_kernel {
   using memory = typename Device::memory;
   static constexpr int threads = Device::tuning.row_threads;
+  static constexpr bool alone = true;
   using shared = nothing_shared;
   dense_divergence_in<memory, T, Kind, Teacher, S, G> p;
   divergence_scratch<T, memory> scratch;
