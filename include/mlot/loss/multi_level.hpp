@@ -31,7 +31,8 @@ namespace mlot {
 /// outputs are untouched. Reads the teacher once, the student twice and writes the gradient once;
 /// allocates nothing.
 /// Accuracy: double 1e-10 relative, float 1e-5 of the norm, terms, plan and gradient, against
-/// autograd in float64: tests/loss/multi_level_test.cpp.
+/// autograd in float64 and long double: tests/loss/golden_test.cpp, multi_level_test.cpp. Where
+/// the gradients of single terms cancel, their norms count, not that of the sum.
 /// Source: Cui et al., Multi-Level Optimal Transport for Universal Cross-Tokenizer Knowledge
 /// Distillation, AAAI 2025, arXiv 2412.14528, eq. 10-21.
 template <real T, storage Teacher = T, storage Student = T, storage Gradient = Student,
