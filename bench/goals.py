@@ -22,6 +22,7 @@ INSTRUCTIONS = (("avx2", 1.6), ("sse2", 5))  # slowest against AVX-512
 PEERS = [
     *(("authors-code", "torch", size, *least) for size, least in ((MIDDLE_LOSS, (40, 28)), (LARGEST_LOSS, (80, 40)))),
     *(("cross-entropy", "torch", size, 1 / 0.3, 1 / 0.5) for size in (MIDDLE_LOSS, LARGEST_LOSS)),
+    *(("universal-logit", "torch", size, 5, 5) for size in (MIDDLE_LOSS, LARGEST_LOSS)),
     ("sinkhorn-gradient", "torch", (1024,), 12, 12),
     ("sinkhorn-gradient", "torch", (2048,), 30, 28),
     ("sinkhorn-gradient", "torch", (4096,), 60, 25),
@@ -86,6 +87,10 @@ def own_goals(builds):
     yield "elements kept for each token and id", growth, "<=", 0.01, ""  # 1: an array like the logits
     threads = [native.get(f"ragged_transport<float>/threads:{n}") for n in (1, 2)]
     yield "ragged batch of 64, T = 32..512: 2 threads over 1", ratio(*threads), ">=", 1.9, ""
+    for rule in ("greedy", "exact"):
+        matched = loss(MIDDLE_LOSS).replace("multi_level<float>", f"matched<column_matching::{rule}>")
+        slower = ratio(native.get(matched), native.get(loss(MIDDLE_LOSS)))
+        yield f"whole loss, {rule} matching / rank, {size_of(MIDDLE_LOSS)}", slower, "<=", 2, ""
     for name, most in INSTRUCTIONS:
         slower, why = None, "not built: ./dev bench --full"
         if not native.context.get("instructions", "").startswith("avx512"):

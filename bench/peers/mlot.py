@@ -10,6 +10,8 @@ AUTOMATIC, SCALING, LOGARITHMIC = range(3)  # mlot::sinkhorn_domain
 _ARGUMENTS = {
     "mlot_multi_level": [c_int64] * 4 + [c_void_p] * 7,
     "mlot_reference_code": [c_int64] * 4 + [c_void_p] * 6,
+    "mlot_universal_logit": [c_int64] * 4 + [c_void_p] * 7,
+    "mlot_divergence": [c_int64] * 3 + [c_int] + [c_void_p] * 7,
     "mlot_vocabulary_mass": [c_int64] * 3 + [c_void_p] * 4,
     "mlot_transport": [c_int64] * 2 + [c_void_p] * 2 + [c_float, c_int64] + [c_void_p] * 2,
     "mlot_sinkhorn_float": [c_int64, c_void_p, c_float, c_int64, c_int] + [c_void_p] * 2,
@@ -72,6 +74,26 @@ def reference_code(teacher, student):
         "mlot_reference_code", sequences, length, teacher.shape[2], n, teacher, student,
         *_token_rows(sequences, length),
         terms=numpy.empty(5, dtype=numpy.float32), gradient=numpy.empty_like(student),
+    )  # fmt: skip
+
+
+def universal_logit(teacher, student, labels):
+    """ULD over all ranks beside cross-entropy, forward and backward. Outputs: terms (3), gradient."""
+    sequences, length, n = student.shape
+    return Call(
+        "mlot_universal_logit", sequences, length, teacher.shape[2], n, teacher, student,
+        *_token_rows(sequences, length), numpy.ascontiguousarray(labels, dtype=numpy.int64),
+        terms=numpy.empty(3, dtype=numpy.float32), gradient=numpy.empty_like(student),
+    )  # fmt: skip
+
+
+def divergence(teacher, student, labels, halfway):
+    """Jensen-Shannon where `halfway`, else forward KL, beside cross-entropy. Outputs: terms (3), gradient."""
+    sequences, length, n = student.shape
+    return Call(
+        "mlot_divergence", sequences, length, n, halfway, teacher, student,
+        *_token_rows(sequences, length), numpy.ascontiguousarray(labels, dtype=numpy.int64),
+        terms=numpy.empty(3, dtype=numpy.float32), gradient=numpy.empty_like(student),
     )  # fmt: skip
 
 

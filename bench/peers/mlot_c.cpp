@@ -119,6 +119,46 @@ MLOT_C mlot_reference_code(index_t sequences, index_t length, index_t m, index_t
   });
 }
 
+/// Universal logit distillation, all ranks, beside cross-entropy: terms (3), gradient (rows, n).
+MLOT_C mlot_universal_logit(index_t sequences, index_t length, index_t m, index_t n,
+                            float const* teacher, float const* student, index_t const* offsets,
+                            index_t const* rows, index_t const* labels, float* terms,
+                            float* gradient, void* scratch, std::size_t* bytes) {
+  index_t const count = sequences * length;
+  auto const tokens = equal_sequences(sequences, length, offsets, rows);
+  return count_or_run(scratch, bytes, [&](auto& steps) {
+    steps.step(universal_logit<float>{.teacher_logits = dense(teacher, count, m),
+                                      .teacher_tokens = tokens,
+                                      .student_logits = dense(student, count, n),
+                                      .student_tokens = tokens,
+                                      .labels = {.label = {labels, count}},
+                                      .terms = {terms, universal_logit_term::count},
+                                      .gradient = dense(gradient, count, n)});
+  });
+}
+
+/// A divergence over one vocabulary beside cross-entropy, half of either: terms (3), gradient
+/// (rows, n). `halfway` is Jensen-Shannon with beta 1/2, else forward KL.
+MLOT_C mlot_divergence(index_t sequences, index_t length, index_t n, int halfway,
+                       float const* teacher, float const* student, index_t const* offsets,
+                       index_t const* rows, index_t const* labels, float* terms, float* gradient,
+                       void* scratch, std::size_t* bytes) {
+  index_t const count = sequences * length;
+  auto const tokens = equal_sequences(sequences, length, offsets, rows);
+  return count_or_run(scratch, bytes, [&](auto& steps) {
+    auto const step = [&]<class Kind>(Kind) {
+      steps.step(divergence_distillation<float, Kind>{
+          .teacher = {.logits = dense(teacher, count, n), .tokens = tokens},
+          .student_logits = dense(student, count, n),
+          .student_tokens = tokens,
+          .labels = {.label = {labels, count}},
+          .terms = {terms, divergence_distillation_term::count},
+          .gradient = dense(gradient, count, n)});
+    };
+    halfway != 0 ? step(jensen_shannon<float>()) : step(forward_kl());
+  });
+}
+
 /// Column sums of softmax(logits) over each sequence: mass (sequences, vocabulary).
 MLOT_C mlot_vocabulary_mass(index_t sequences, index_t length, index_t vocabulary,
                             float const* logits, index_t const* offsets, index_t const* rows,

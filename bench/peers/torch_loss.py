@@ -1,4 +1,6 @@
-"""MultiLevelOT in eager PyTorch, as its equations read (arXiv 2412.14528, eq. 10-21)."""
+"""MultiLevelOT (arXiv 2412.14528, eq. 10-21) and the losses beside it in eager PyTorch, as their equations read."""
+
+import math
 
 import torch
 from torch.nn import functional
@@ -43,6 +45,29 @@ def multi_level(teacher, student, labels, k, epsilon, iterations, alpha=0.15, be
     entropy = cross_entropy(student, labels)
     total = entropy + alpha * (difference + beta * logarithm + gamma * distance)
     return torch.stack([entropy, difference, logarithm, distance, total])
+
+
+def universal_logit(teacher, student, labels, weight=1.5):
+    """Terms: cross-entropy, difference of sorted probabilities, total."""
+    ranked = [torch.softmax(z, dim=-1).sort(dim=-1, descending=True).values for z in (teacher, student)]
+    width = max(p.shape[-1] for p in ranked)
+    t, s = (functional.pad(p, (0, width - p.shape[-1])) for p in ranked)
+    difference = (t - s).abs().sum(dim=-1).mean(dim=-1).sum()
+    ce = cross_entropy(student, labels)
+    return torch.stack([ce, difference, ce + weight * difference])
+
+
+def divergence(teacher, student, labels, halfway):
+    """Terms: cross-entropy, Jensen-Shannon (beta = 1/2) or forward KL, half of either."""
+    q, p = (torch.log_softmax(z, dim=-1) for z in (teacher, student))
+    kl = lambda of, under: functional.kl_div(under, of, reduction="sum", log_target=True)
+    if halfway:
+        mixture = torch.logaddexp(q, p) - math.log(2)
+        value = (kl(q, mixture) + kl(p, mixture)) / 2
+    else:
+        value = kl(q, p)
+    ce = cross_entropy(student, labels)
+    return torch.stack([ce, value, (ce + value) / 2])
 
 
 def standardised(logits):

@@ -16,6 +16,9 @@ def cases(sizes, threads):
         ("loss", loss),
         ("authors-code", authors_code),
         ("cross-entropy", cross_entropy),
+        ("universal-logit", universal_logit),
+        ("forward-kl", partial(divergence, False)),
+        ("jensen-shannon", partial(divergence, True)),
         ("softmax", softmax),
     )
     for row, prepare in losses:
@@ -84,6 +87,23 @@ def cross_entropy(*shape):
     peer = backward(leaf, lambda: torch_loss.cross_entropy(leaf, targets))
     agree = lambda: inputs.relative_difference(ours.terms[0], peer()[0])
     return Pair(peer, ours, agree, 1e-5, ours.bytes)
+
+
+def universal_logit(*shape):
+    teacher, student, labels = logits_and_labels(*shape)
+    ours = mlot.universal_logit(teacher, student, labels)
+    given, leaf, targets = map(torch.from_numpy, (teacher, student, labels))
+    peer = backward(leaf, lambda: torch_loss.universal_logit(given, leaf, targets))
+    return Pair(peer, ours, lambda: worst_difference(ours.terms, ours.gradient, peer()), 1e-4, ours.bytes)
+
+
+def divergence(halfway, sequences, length, _, n):
+    """Over the student's vocabulary: the size's m is not used."""
+    teacher, student, labels = logits_and_labels(sequences, length, n, n)
+    ours = mlot.divergence(teacher, student, labels, halfway)
+    given, leaf, targets = map(torch.from_numpy, (teacher, student, labels))
+    peer = backward(leaf, lambda: torch_loss.divergence(given, leaf, targets, halfway))
+    return Pair(peer, ours, lambda: worst_difference(ours.terms, ours.gradient, peer()), 1e-4, ours.bytes)
 
 
 def softmax(sequences, length, m, n):
