@@ -38,6 +38,31 @@ struct divergence_shape {
   std::uint64_t seed = 1;
 };
 
+/// Everything varies: lengths (0 included), vocabularies of one width or of two, temperatures,
+/// pairs, masks, absent tokens, labels, layouts.
+inline divergence_shape random_divergence_shape(std::uint64_t seed) {
+  random_source random(seed);
+  divergence_shape s;
+  s.teacher_lengths.clear(), s.student_lengths.clear();
+  for (index_t b = random.below(4); b >= 0; --b) {
+    s.teacher_lengths.push_back(random.below(7));
+    s.student_lengths.push_back(random.below(7));
+  }
+  s.m = 1 + random.below(70);
+  s.n = random.below(2) == 0 ? s.m : 1 + random.below(70);
+  s.scale = random.uniform(0.2, 5);
+  constexpr double temperatures[] = {1, 1, 0.5, 2, 3};
+  s.temperature = temperatures[random.below(5)];
+  s.teacher_temperature = temperatures[random.below(5)];
+  s.labelled = random.below(2) == 0;
+  s.paired = random.below(3) == 0;
+  s.masked = random.below(3) == 0;
+  s.absent = random.below(3) == 0;
+  s.where = every_layout[random.below(3)];
+  s.seed = random.bits();
+  return s;
+}
+
 /// Everything that a divergence reads and writes, and the oracle's answer to it.
 template <class T, class Teacher = T, class S = Teacher, class G = S>
 struct divergence_batch {

@@ -154,36 +154,14 @@ struct sparse_batch : kit::divergence_batch<T, S, S, G> {
   }
   void check(oracle::divergence_kind kind) { this->check_against(expected(kind)); }
 };
-
-kit::divergence_shape random_shape(std::uint64_t seed, random_source& random) {
-  kit::divergence_shape s;
-  s.teacher_lengths.clear(), s.student_lengths.clear();
-  for (index_t b = random.below(3); b >= 0; --b) {
-    s.teacher_lengths.push_back(random.below(6));
-    s.student_lengths.push_back(random.below(6));
-  }
-  s.m = 1 + random.below(50);
-  s.n = random.below(2) == 0 ? s.m : 1 + random.below(50);
-  s.scale = random.uniform(0.2, 5);
-  constexpr double temperatures[] = {1, 1, 0.5, 2, 3};
-  s.temperature = temperatures[random.below(5)];
-  s.teacher_temperature = temperatures[random.below(5)];
-  s.labelled = random.below(2) == 0;
-  s.paired = random.below(3) == 0;
-  s.masked = random.below(3) == 0;
-  s.absent = random.below(3) == 0;
-  s.where = kit::every_layout[random.below(3)];
-  s.seed = seed;
-  return s;
-}
 }  // namespace
 
 TEMPLATE_LIST_TEST_CASE("sparse teacher: every divergence and its gradient are the oracle's",
                         "[divergence]", every_device) {
   using T = typename TestType::scalar;
   for (std::uint64_t seed = 1; seed <= 50; ++seed) {
-    random_source random(seed);
-    auto const shape = random_shape(seed, random);
+    auto const shape = kit::random_divergence_shape(seed);
+    random_source random(shape.seed);
     sparse_batch<T> all(shape, random.below(3) == 0 ? shape.m + 2 : random.below(shape.m + 1));
     all.gives_leftover = random.below(3) == 0;
     for (missing_mass const missing : every_policy) {
