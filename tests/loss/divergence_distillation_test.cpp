@@ -144,43 +144,6 @@ TEMPLATE_LIST_TEST_CASE("a divergence of weight 0 counts nothing, even where it 
   CHECK(all.terms(2) == all.terms(0));
 }
 
-TEMPLATE_LIST_TEST_CASE("a teacher that lists every id is the dense one", "[divergence]",
-                        every_device) {
-  using T = typename TestType::scalar;
-  kit::divergence_shape const shape;
-  distillation<T, jensen_shannon<T>> dense(shape, {}), sparse(shape, {});
-  kit::succeeds<typename TestType::device>(dense.loss);
-  kit::framed<index_t> ids(dense.batch.teacher.rows(), shape.m);
-  kit::fill(ids, [&](index_t r, index_t c) { return (c * 5 + r) % shape.m; });
-  kit::framed<T> listed(ids.rows(), shape.m);
-  kit::fill(listed, [&](index_t r, index_t c) { return dense.batch.teacher(r, ids(r, c)); });
-  for (missing_mass const missing :
-       {missing_mass::zero, missing_mass::uniform, missing_mass::inside}) {
-    T const nothing = 0;
-    auto const& like = sparse.loss;
-    divergence_distillation<T, jensen_shannon<T>, sparse_teacher<T>, T> const loss{
-        .teacher = {.ids = ids.matrix(),
-                    .log_probabilities = listed.matrix(),
-                    .tokens = like.teacher.tokens,
-                    .missing = missing,
-                    .leftover = {&nothing, ids.rows(), 0}},
-        .student_logits = like.student_logits,
-        .student_tokens = like.student_tokens,
-        .labels = like.labels,
-        .options = like.options,
-        .terms = like.terms,
-        .gradient = like.gradient};
-    kit::succeeds<typename TestType::device>(loss);
-    kit::norm_error error;
-    for (index_t r = 0; r < dense.batch.gradient.rows(); ++r)
-      for (index_t v = 0; v < shape.n; ++v)
-        error.add(sparse.batch.gradient(r, v), dense.batch.gradient(r, v));
-    CHECK(error.value() <= accuracy<T>);
-    for (index_t c = 0; c < 3; ++c)
-      CHECK(std::fabs(sparse.terms(c) - dense.terms(c)) <= accuracy<T> * dense.terms(2));
-  }
-}
-
 TEMPLATE_LIST_TEST_CASE("a batch without tokens or without sequences is 0", "[divergence]",
                         every_device) {
   using T = typename TestType::scalar;
