@@ -72,6 +72,7 @@ struct sparse_batch : kit::divergence_batch<T, S, S, G> {
     oracle::vector q, p, student;
     std::vector<bool> listed;
     oracle::number beyond = 0;  ///< ids of the student that are not listed
+    oracle::number left = 0;    ///< the teacher's mass beyond its list
   };
   distributions seen(index_t t, oracle::vector const& zs) {
     using std::size_t;
@@ -89,6 +90,7 @@ struct sparse_batch : kit::divergence_batch<T, S, S, G> {
     }
     if (left <= oracle::number(ids.cols() + 1) * std::numeric_limits<T>::epsilon()) left = 0;
     if (gives_leftover) left = leftover(t);
+    d.left = left;
     for (index_t v = 0; v < this->shape.n; ++v) d.beyond += !d.listed[size_t(v)];
     bool const spreads = missing == missing_mass::uniform && left > 0 && d.beyond > 0;
     oracle::number const each = spreads ? std::pow(left / d.beyond, 1 / tau_t) : 0;
@@ -120,9 +122,11 @@ struct sparse_batch : kit::divergence_batch<T, S, S, G> {
       auto const d = seen(t, zs);
       if (d.q.empty()) return;
       oracle::number const tau = T(this->shape.temperature);
+      oracle::number largest_log = 0;
       for (auto const* probabilities : {&d.q, &d.p, &d.student})
         for (auto const x : *probabilities)
-          if (x > 0) all.largest_log = std::max(all.largest_log, -std::log(x));
+          if (x > 0) largest_log = std::max(largest_log, -std::log(x));
+      all.largest_log = std::max(all.largest_log, largest_log);
       if (kind.name == oracle::divergence_name::adaptive_kl)
         oracle::adaptive_share(d.q, d.p, &all.margin);
       ++all.pairs[b];
@@ -137,7 +141,7 @@ struct sparse_batch : kit::divergence_batch<T, S, S, G> {
       }
       // A mass of what is left is as exact as 1 is.
       if (!gives_leftover && rest_q > 0)
-        all.largest_log = std::max(all.largest_log, (1 + rest) / rest_q);
+        all.largest_log = std::max(all.largest_log, (1 + largest_log) / d.left);
       oracle::number const centre = mass > 0 ? slope / mass : 0;
       for (size_t v = 0; v < size_t(this->shape.n); ++v) {
         oracle::number const whole = d.listed[v] ? s[v] : rest_slope;

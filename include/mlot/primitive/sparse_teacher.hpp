@@ -28,8 +28,8 @@ struct sparse_teacher {
   token_rows<Memory> tokens{};                       ///< B sequences
   missing_mass missing = missing_mass::zero;
   /// (teacher rows) mass beyond the list, at least 0. Without it 1 - sum exp(l), as exact as 1 is:
-  /// up to (K + 1) eps it counts as nothing, and l in the accuracy of divergence becomes
-  /// (1 + p(rest)) / q(rest). Read under `uniform`.
+  /// up to (K + 1) eps it counts as nothing, and l in the accuracy of divergence becomes (1 + l) /
+  /// leftover. Read under `uniform`.
   vector_view<T const, Memory> leftover{};
   T temperature = T(1);  ///< above 0; 0: the student's
 
