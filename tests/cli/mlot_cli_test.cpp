@@ -87,7 +87,7 @@ std::string digits(double x) {
   return text;
 }
 
-#if MLOT_TEST_SIMD
+#if MLOT_CLI_SIMD
 constexpr char const* devices[] = {"scalar", "simd"};
 #else
 constexpr char const* devices[] = {"scalar"};
@@ -602,7 +602,7 @@ TEST_CASE("mlot_cli names the option, its value and what is allowed") {
   in.refuses({}, {"loss", "check-gradient"});
   in.refuses({"train"}, {"train given", "loss", "check-gradient"});
   in.refuses({"loss", "--teacher", in.file("t.npy")}, {"--student"});
-#if !MLOT_TEST_SIMD
+#if !MLOT_CLI_SIMD
   in.refuses(loss + words{"--device", "simd"}, {"--device: simd given", "scalar"});
 #endif
 }
