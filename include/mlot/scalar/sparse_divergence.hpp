@@ -5,96 +5,12 @@
 
 #include "mlot/primitive/sparse_teacher.hpp"
 #include "mlot/scalar/divergence.hpp"
+#include "mlot/scalar/scalar_row.hpp"
+#include "mlot/scalar/sparse_space.hpp"
 namespace mlot::on {
 template <real T, class Kind, storage Teacher, storage S, storage G>
 using sparse_divergence =
     divergence<T, Kind, sparse_teacher<T, Teacher, host_memory>, S, G, host_memory>;
-
-/// What a thread works in. Outcomes are the listed ids, then all others as one.
-template <real T>
-struct sparse_space {
-  vector_view<T, host_memory> others;        ///< (n) the student's logits, -inf at the listed ids
-  vector_view<T, host_memory> sum;           ///< (n) a row of the gradient
-  vector_view<T, host_memory> logit;         ///< (K + 1) the student's
-  vector_view<T, host_memory> log_q, log_p;  ///< (K + 1)
-  vector_view<T, host_memory> slope;         ///< (K + 1) p h
-  vector_view<index_t, host_memory> order;   ///< (K + 1)
-};
-/// The spaces of all threads.
-template <real T>
-struct sparse_spaces {
-  static constexpr index_t line = 64;  ///< elements: rows begin on cache lines
-  matrix_view<T, host_memory> wide, narrow;
-  matrix_view<index_t, host_memory> order;
-  index_t n, outcomes;
-
-  template <class Primitive>
-  sparse_spaces(Primitive const& p, index_t threads, arena<host_memory>& space)
-      : wide(space.matrix<T>(2 * threads, rounded(p.student_logits.cols))),
-        narrow(space.matrix<T>(4 * threads, rounded(p.teacher.ids.cols + 1))),
-        order(space.matrix<index_t>(threads, rounded(p.teacher.ids.cols + 1))),
-        n(p.student_logits.cols),
-        outcomes(p.teacher.ids.cols + 1) {}
-  sparse_space<T> of(index_t thread) const {
-    auto const first = [](auto row, index_t size) {
-      row.size = size;
-      return row;
-    };
-    auto const of_outcomes = [&](index_t r) { return first(narrow.row(4 * thread + r), outcomes); };
-    return {first(wide.row(2 * thread), n),
-            first(wide.row(2 * thread + 1), n),
-            of_outcomes(0),
-            of_outcomes(1),
-            of_outcomes(2),
-            of_outcomes(3),
-            first(order.row(thread), outcomes)};
-  }
-
- private:
-  static constexpr index_t rounded(index_t size) { return (size + line - 1) / line * line; }
-};
-
-/// The passes over a student's row, as the scalar device makes them.
-template <real T>
-struct scalar_row {
-  using row = vector_view<T, host_memory>;
-  /// Copies logits; false where one is NaN or +inf. `top` becomes the largest.
-  template <storage S>
-  static bool load(vector_view<S const, host_memory> logits, row const& to, T& top) {
-    top = -infinity<T>;
-    for (index_t v = 0; v < to.size; ++v) {
-      to(v) = load_as<T>(logits(v));
-      if (!(to(v) < infinity<T>)) return false;
-      top = std::max(top, to(v));
-    }
-    return true;
-  }
-  static T largest(row const& z) {
-    T top = -infinity<T>;
-    for (index_t v = 0; v < z.size; ++v) top = std::max(top, z(v));
-    return top;
-  }
-  /// sum_v exp((z_v - top) inverse), for a finite top
-  static T sum(row const& z, T const& top, T const& inverse) {
-    wide_t<T> all(0);
-    for (index_t v = 0; v < z.size; ++v) all += power(z(v), top, inverse);
-    return T(all);
-  }
-  /// to_v += factor exp((z_v - top) inverse)
-  static void add(row const& z, T const& top, T const& inverse, T const& factor, row const& to) {
-    for (index_t v = 0; v < z.size; ++v) to(v) += T(factor * power(z(v), top, inverse));
-  }
-  template <storage G>
-  static void write(row const& from, vector_view<G, host_memory> to) {
-    for (index_t v = 0; v < from.size; ++v) to(v) = store_as<G>(from(v));
-  }
-
- private:
-  static T power(T const& z, T const& top, T const& inverse) {
-    using std::exp;
-    return z > -infinity<T> ? T(exp(T((z - top) * inverse))) : T(0);
-  }
-};
 
 /// Goes through the pairs of one student token after the other. Row is how a device passes over
 /// the vocabulary; over outcomes, which are few, both host devices go alike.
