@@ -1,4 +1,6 @@
 #pragma once
+#include <initializer_list>
+
 #include "mlot/core/requirement.hpp"
 #include "mlot/core/token_rows.hpp"
 namespace mlot {

@@ -4,13 +4,6 @@
 
 #include "mlot/simd/lanes.hpp"
 namespace mlot::on {
-/// Whether a multiply-add rounds once.
-#if defined(__FMA__) || defined(__AVX512F__) || defined(__aarch64__)
-inline constexpr bool fuses_multiply_add = true;
-#else
-inline constexpr bool fuses_multiply_add = false;
-#endif
-
 /// exp(x) for x <= 88, -inf included; NaN stays NaN. In float the relative error is below
 /// 2.5e-7 + 2e-9 |x|, and what lies below the smallest normal number may be 0: with that it takes
 /// half the instructions of xsimd's, which is right to the last place everywhere.
@@ -33,8 +26,7 @@ inline Batch exponential(Batch x) {
     Batch p(0x1.106284p-7f);
     for (float const c : {0x1.5729f0p-5f, 0x1.5557aep-3f, 0x1.fffdfcp-2f, 1.0f, 1.0f})
       p = multiply_add(p, r, Batch(c));
-    using bits = xsimd::batch<std::int32_t, typename Batch::arch_type>;
-    return p * xsimd::bitwise_cast<Batch>(xsimd::bitwise_cast<bits>(shifted) << 23);
+    return p * bits_as<float>(bits_as<std::int32_t>(shifted) << 23);
   } else {
     return xsimd::exp(x);
   }
@@ -48,27 +40,27 @@ void with_exponentials(T const (&inverse)[3], int count, Body body) {
   std::integral_constant<int, 1> const one;
   std::integral_constant<int, 2> const two;
   if (count == 1)
-    body(one, [=](Batch const& x, auto& e) { e[0] = exponential(Batch(x * i0)); });
+    body(one, [=](Batch const& x, auto& e) { e[0] = exponential(product(x, i0)); });
   else if (count == 2 && inverse[0] == 2 * inverse[1])
     body(two, [=](Batch const& x, auto& e) {
-      e[1] = exponential(Batch(x * i1));
-      e[0] = e[1] * e[1];
+      e[1] = exponential(product(x, i1));
+      e[0] = product(e[1], e[1]);
     });
   else if (count == 2 && inverse[1] == 2 * inverse[0])
     body(two, [=](Batch const& x, auto& e) {
-      e[0] = exponential(Batch(x * i0));
-      e[1] = e[0] * e[0];
+      e[0] = exponential(product(x, i0));
+      e[1] = product(e[0], e[0]);
     });
   else if (count == 2)
     body(two, [=](Batch const& x, auto& e) {
-      e[0] = exponential(Batch(x * i0));
-      e[1] = exponential(Batch(x * i1));
+      e[0] = exponential(product(x, i0));
+      e[1] = exponential(product(x, i1));
     });
   else
     body(std::integral_constant<int, 3>{}, [=](Batch const& x, auto& e) {
-      e[0] = exponential(Batch(x * i0));
-      e[1] = exponential(Batch(x * i1));
-      e[2] = exponential(Batch(x * i2));
+      e[0] = exponential(product(x, i0));
+      e[1] = exponential(product(x, i1));
+      e[2] = exponential(product(x, i2));
     });
 }
 }  // namespace mlot::on

@@ -14,6 +14,13 @@ concept has_lanes = std::same_as<T, float> || std::same_as<T, double>;
 template <class T, class Arch>
 using lanes_of = xsimd::batch<T, Arch>;
 
+/// Whether a multiply-add rounds once.
+#if defined(__FMA__) || defined(__AVX512F__) || defined(__aarch64__)
+inline constexpr bool fuses_multiply_add = true;
+#else
+inline constexpr bool fuses_multiply_add = false;
+#endif
+
 /// x y + z, rounded once where the instruction set can. xsimd 8 has no such version for AVX-512: it
 /// multiplies and adds, and a compiler may fuse that in one place and not in another.
 template <class Batch>
@@ -28,6 +35,16 @@ inline Batch multiply_add(Batch const& x, Batch const& y, Batch const& z) {
     return xsimd::fma(x, y, z);
 }
 
+/// x y, rounded. A plain product may be fused into the sum that it is added to, in one copy of a
+/// loop and not in another; this one may not.
+template <class Batch>
+inline Batch product(Batch const& x, Batch const& y) {
+  if constexpr (fuses_multiply_add)
+    return multiply_add(x, y, Batch(typename Batch::value_type(-0.0)));
+  else
+    return x * y;
+}
+
 /// sum + x in the lanes where `which` holds, sum in the others.
 template <class Batch, class Condition>
 inline Batch add_where(Condition const& which, Batch const& sum, Batch const& x) {
@@ -39,6 +56,17 @@ inline Batch add_where(Condition const& which, Batch const& sum, Batch const& x)
   else
 #endif
     return sum + xsimd::select(which, x, Batch(0));
+}
+
+/// The bits of `x` as lanes of U, which is as wide. (Since xsimd 11 its bitwise_cast takes the type
+/// of an element, before it took that of a batch.)
+template <class U, class Batch>
+inline xsimd::batch<U, typename Batch::arch_type> bits_as(Batch const& x) {
+  using result = xsimd::batch<U, typename Batch::arch_type>;
+  if constexpr (XSIMD_VERSION_MAJOR >= 11)
+    return xsimd::bitwise_cast<U>(x);
+  else
+    return xsimd::bitwise_cast<result>(x);
 }
 
 /// Folds the lanes in halves: the same order on every architecture of one width. (xsimd names this

@@ -11,9 +11,9 @@ inline Batch logarithm(Batch const& x) {
   if constexpr (std::same_as<typename Batch::value_type, float>) {
     // x = 2^n (1 + f) with 1 + f from sqrt(1/2) to sqrt(2).
     using integers = xsimd::batch<std::int32_t, typename Batch::arch_type>;
-    integers const bits = xsimd::bitwise_cast<integers>(x);
+    integers const bits = bits_as<std::int32_t>(x);
     integers const n = (bits - integers(0x3f3504f3)) >> 23;
-    Batch const f = xsimd::bitwise_cast<Batch>(bits - (n << 23)) - Batch(1.0f);
+    Batch const f = bits_as<float>(bits - (n << 23)) - Batch(1.0f);
     // f - f^2 / 2 + f^3 P(f), P minimax: 2e-8 relative.
     Batch p(-0x1.43b246p-4f);
     for (float const c : {0x1.02814ep-3f, -0x1.0a33eap-3f, 0x1.231ce6p-3f, -0x1.54d03ep-3f,
