@@ -1,12 +1,20 @@
 #pragma once
 #include <tuple>
 
-#include "mlot/mlot.hpp"
-#if MLOT_TEST_SIMD
+// What primitives and losses are instantiated for is compiled once, in libraries that tests link.
+// A file with MLOT_TEST_OWN_INSTANCES instantiates what it calls itself, as a user's file does.
+#if !MLOT_TEST_OWN_INSTANCES
+#  include "mlot/instances.hpp"
+#elif MLOT_TEST_SIMD
 #  include "mlot/simd.hpp"
+#else
+#  include "mlot/mlot.hpp"
 #endif
 #if MLOT_TEST_GRID
 #  include "grid/device.hpp"
+#  if !MLOT_TEST_OWN_INSTANCES
+MLOT_INSTANCES(extern, mlot::on::grid_under_test)
+#  endif
 #endif
 /// Where a test runs: on a device, computing in T, with logits stored as S and gradients as G.
 template <class Device, class T, class S = T, class G = S>

@@ -1,8 +1,8 @@
 #include "distill/mlot_step.hpp"
 
+#include <mlot/instances.hpp>
 #include <mlot/interop/describe.hpp>
 #include <mlot/interop/owned.hpp>
-#include <mlot/mlot.hpp>
 #include <variant>
 #if DISTILL_SIMD
 #  include <mlot/simd.hpp>

@@ -1,8 +1,8 @@
 #pragma once
 #include <initializer_list>
 
+#include "mlot/instances.hpp"
 #include "mlot/interop/owned.hpp"
-#include "mlot/mlot.hpp"
 #include "mlot_cli/evaluate.hpp"
 #include "mlot_cli/user_error.hpp"
 #if MLOT_CLI_SIMD

@@ -16,7 +16,7 @@ else ()
   add_executable(card_tests card_main.cpp card_heap.cpp ${sources})
   mlot_own_target(card_tests)
   target_link_libraries(card_tests PRIVATE mlot_test_kit Threads::Threads)
-  target_compile_definitions(card_tests PRIVATE MLOT_TEST_GRID=1 EIGEN_NO_CUDA=1)
+  target_compile_definitions(card_tests PRIVATE MLOT_TEST_GRID=1 MLOT_TEST_OWN_INSTANCES=1 EIGEN_NO_CUDA=1)
   # Some tests have number types of their own, which only a host computes with.
   target_compile_options(card_tests PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-diag-suppress=20011,20013,20014>")
   foreach (source IN LISTS grid_test_files)

@@ -157,7 +157,7 @@ TEST_CASE("mlot's refusal reaches the engine as a sentence") {
   matrix<double> logits = matrix<double>::Zero(1, 3);
   matrix<float> teacher = matrix<float>::Constant(1, 3, NAN);
   mlot_step<double> step({});
-  CHECK_THROWS_WITH(step(teacher, logits, b, nullptr), Catch::Contains("teacher_logits"));
+  CHECK_THROWS_WITH(step(teacher, logits, b, nullptr), ContainsSubstring("teacher_logits"));
 }
 
 TEST_CASE("Adam's first step is the rate, against the gradient's sign") {

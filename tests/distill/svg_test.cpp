@@ -112,5 +112,5 @@ TEST_CASE("pictures are well-formed whatever their texts and values") {
 }
 
 TEST_CASE("a picture that cannot be written is an error") {
-  CHECK_THROWS_WITH(svg(10, 10).write("/nowhere/at/all.svg"), Catch::Contains("--out"));
+  CHECK_THROWS_WITH(svg(10, 10).write("/nowhere/at/all.svg"), ContainsSubstring("--out"));
 }

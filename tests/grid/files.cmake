@@ -28,7 +28,6 @@ set(grid_test_files
     primitive/top_columns_test.cpp
     primitive/vocabulary_mass_test.cpp
     loss/divergence_distillation_test.cpp
-    loss/loss_instances.cpp
     loss/distillkitplus_test.cpp
     loss/golden_test.cpp
     loss/golden_gradient_test.cpp

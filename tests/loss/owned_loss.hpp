@@ -3,9 +3,9 @@
 #include <cstddef>
 #include <vector>
 
+#include "devices.hpp"
 #include "error.hpp"
 #include "framed.hpp"
-#include "loss/loss_instances.hpp"
 #include "mlot/mlot.hpp"
 #include "oracle/loss_oracle.hpp"
 namespace loss_test {

@@ -236,8 +236,9 @@ TEMPLATE_LIST_TEST_CASE("wrong arguments of barycentric_projection are named, no
   for (T const bad : {infinity<T>, -infinity<T>, std::numeric_limits<T>::quiet_NaN()}) {
     T const good = to.points(7, 2);
     to.points(7, 2) = bad;
-    for (auto const& answer : {kit::run<Device>(to.primitive(of.matrix())),
-                               kit::run<Device>(to.primitive(of.tables()))}) {
+    status const answers[] = {kit::run<Device>(to.primitive(of.matrix())),
+                              kit::run<Device>(to.primitive(of.tables()))};
+    for (status const& answer : answers) {
       CHECK(answer.code == fault::data);
       CHECK(std::string(answer.argument) == "barycentric_projection.points");
       CHECK(answer.row == 7);

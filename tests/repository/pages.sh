@@ -1,5 +1,5 @@
 #!/bin/sh
-# pages.sh <root> <folder to work in>: the cmake and sh blocks of README.md and docs/ stay true.
+# pages.sh <root> <folder to work in>: the cmake and sh blocks of README.md, CONTRIBUTING.md and docs/ stay true.
 # - A cmake block stands word for word in a project of tests/package, which is built.
 # - A line of a sh block is run by .ci/run, or stands in commands.txt with the reason why it need not be.
 set -eu
@@ -10,7 +10,7 @@ work=$(cd "$2" && pwd)
 cd "$1"
 
 pages=
-for page in README.md docs/*.md; do
+for page in README.md CONTRIBUTING.md docs/*.md; do
   [ ! -f "$page" ] || pages="$pages $page"
 done
 [ -n "$pages" ] || exit 0
