@@ -1,6 +1,4 @@
 #pragma once
-#include <algorithm>
-
 #include "mlot/core/compute.hpp"
 namespace mlot {
 /// A loss is a list of primitives and the arrays between them. A pipeline runs that list, stopping
@@ -25,11 +23,12 @@ class pipeline {
   /// Runs one primitive. A fault in its data is reported as one of `argument`, where given: the
   /// name under which the caller of the loss knows that array.
   template <class Primitive>
-  void step(Primitive const& primitive, char const* argument = nullptr) {
+  [[gnu::noinline]] void step(Primitive const& primitive, char const* argument = nullptr) {
     if (counts_) {
-      scratch_ = std::max(scratch_, workspace_size(device_, primitive));
+      std::size_t const wanted = workspace_size(device_, primitive);
+      if (wanted > scratch_) scratch_ = wanted;
     } else if (first_.ok()) {
-      std::size_t const left = lent_.size - std::min(lent_.size, arrays_.bytes());
+      std::size_t const left = lent_.size > arrays_.bytes() ? lent_.size - arrays_.bytes() : 0;
       first_ = compute(device_, primitive, arrays_.rest(left));
       if (first_.code == fault::data && argument != nullptr) first_.argument = argument;
     }

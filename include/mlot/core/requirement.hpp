@@ -1,4 +1,5 @@
 #pragma once
+#include <limits>
 #include <type_traits>
 
 #include "mlot/core/view.hpp"
@@ -12,8 +13,8 @@ namespace mlot {
 class requirement {
  public:
   constexpr status answer() const { return first_; }
-  constexpr requirement& that(bool holds, fault code, char const* argument, double value,
-                              char const* allowed) {
+  [[gnu::noinline]] constexpr requirement& that(bool holds, fault code, char const* argument,
+                                                double value, char const* allowed) {
     if (first_.ok() && !holds) first_ = {code, argument, allowed, value};
     return *this;
   }
@@ -21,16 +22,13 @@ class requirement {
   template <class T, class M>
   constexpr requirement& vector(char const* argument, vector_view<T, M> const& v, index_t size,
                                 char const* allowed) {
-    that(v.size == size, fault::shape, argument, double(v.size), allowed);
-    if constexpr (!std::is_const_v<T>)
-      that(v.size <= 1 || v.stride != 0, fault::shape, argument, 0, "a stride that is not 0");
-    return lent(argument, v.size == 0 || v.data != nullptr);
+    return vector(argument, shape_of(v), size, allowed);
   }
   /// A vector of exactly `size` elements, or an empty one where the argument is not given.
   template <class T, class M>
   constexpr requirement& optional(char const* argument, vector_view<T, M> const& v, index_t size,
                                   char const* allowed) {
-    return v.empty() ? *this : vector(argument, v, size, allowed);
+    return optional(argument, shape_of(v), size, allowed);
   }
   /// Offsets (B + 1) of sequences in an array: from 0 to `last`, never falling. Device memory is
   /// not read.
@@ -56,37 +54,23 @@ class requirement {
   template <class T, class M>
   constexpr requirement& matrix(char const* argument, matrix_view<T, M> const& m, index_t rows,
                                 index_t cols, char const* allowed) {
-    that(m.rows == rows, fault::shape, argument, double(m.rows), allowed);
-    that(m.cols == cols, fault::shape, argument, double(m.cols), allowed);
-    return usable(argument, m);
+    return matrix(argument, shape_of(m), rows, cols, cols, allowed);
   }
   template <class T, class M>
   constexpr requirement& optional(char const* argument, matrix_view<T, M> const& m, index_t rows,
                                   index_t cols, char const* allowed) {
-    return m.data == nullptr ? *this : matrix(argument, m, rows, cols, allowed);
+    return m.data == nullptr ? *this : matrix(argument, shape_of(m), rows, cols, cols, allowed);
   }
   /// A matrix with `rows` rows and at least `cols` columns.
   template <class T, class M>
   constexpr requirement& at_least(char const* argument, matrix_view<T, M> const& m, index_t rows,
                                   index_t cols, char const* allowed) {
-    that(m.rows == rows, fault::shape, argument, double(m.rows), allowed);
-    that(m.cols >= cols, fault::shape, argument, double(m.cols), allowed);
-    return usable(argument, m);
+    return matrix(argument, shape_of(m), rows, cols, max_index, allowed);
   }
   /// Any matrix whose shape and memory are sane. A written one must not map two elements to one.
   template <class T, class M>
   constexpr requirement& usable(char const* argument, matrix_view<T, M> const& m) {
-    that(m.rows >= 0, fault::shape, argument, double(m.rows), "a row count of at least 0");
-    that(m.cols >= 0, fault::shape, argument, double(m.cols), "a column count of at least 0");
-    lent(argument, m.empty() || m.data != nullptr);
-    if constexpr (!std::is_const_v<T>) {
-      bool const by_rows = m.row_stride >= m.cols * m.col_stride && m.col_stride > 0;
-      bool const by_columns = m.col_stride >= m.rows * m.row_stride && m.row_stride > 0;
-      that(m.empty() || (m.rows == 1 && (m.cols == 1 || m.col_stride != 0)) ||
-               (m.cols == 1 && m.row_stride != 0) || by_rows || by_columns,
-           fault::shape, argument, double(m.row_stride), "a row stride without overlap");
-    }
-    return *this;
+    return usable(argument, shape_of(m));
   }
   template <real T>
   constexpr requirement& positive(char const* argument, T const& x) {
@@ -133,6 +117,54 @@ class requirement {
   }
 
  private:
+  static constexpr index_t max_index = std::numeric_limits<index_t>::max();
+  /// A view without its types.
+  struct vector_shape {
+    index_t size, stride;
+    bool lent, written;
+  };
+  struct matrix_shape {
+    index_t rows, cols, row_stride, col_stride;
+    bool lent, written;
+  };
+  template <class T, class M>
+  static constexpr vector_shape shape_of(vector_view<T, M> const& v) {
+    return {v.size, v.stride, v.data != nullptr, !std::is_const_v<T>};
+  }
+  template <class T, class M>
+  static constexpr matrix_shape shape_of(matrix_view<T, M> const& m) {
+    return {m.rows, m.cols, m.row_stride, m.col_stride, m.data != nullptr, !std::is_const_v<T>};
+  }
+  [[gnu::noinline]] constexpr requirement& optional(char const* argument, vector_shape v,
+                                                    index_t size, char const* allowed) {
+    return v.size == 0 ? *this : vector(argument, v, size, allowed);
+  }
+  [[gnu::noinline]] constexpr requirement& vector(char const* argument, vector_shape v,
+                                                  index_t size, char const* allowed) {
+    that(v.size == size, fault::shape, argument, double(v.size), allowed);
+    if (v.written)
+      that(v.size <= 1 || v.stride != 0, fault::shape, argument, 0, "a stride that is not 0");
+    return lent(argument, v.size == 0 || v.lent);
+  }
+  [[gnu::noinline]] constexpr requirement& matrix(char const* argument, matrix_shape const& m,
+                                                  index_t rows, index_t least, index_t most,
+                                                  char const* allowed) {
+    that(m.rows == rows, fault::shape, argument, double(m.rows), allowed);
+    that(m.cols >= least && m.cols <= most, fault::shape, argument, double(m.cols), allowed);
+    return usable(argument, m);
+  }
+  [[gnu::noinline]] constexpr requirement& usable(char const* argument, matrix_shape const& m) {
+    bool const empty = m.rows == 0 || m.cols == 0;
+    that(m.rows >= 0, fault::shape, argument, double(m.rows), "a row count of at least 0");
+    that(m.cols >= 0, fault::shape, argument, double(m.cols), "a column count of at least 0");
+    lent(argument, empty || m.lent);
+    if (!m.written) return *this;
+    bool const by_rows = m.row_stride >= m.cols * m.col_stride && m.col_stride > 0;
+    bool const by_columns = m.col_stride >= m.rows * m.row_stride && m.row_stride > 0;
+    return that(empty || (m.rows == 1 && (m.cols == 1 || m.col_stride != 0)) ||
+                    (m.cols == 1 && m.row_stride != 0) || by_rows || by_columns,
+                fault::shape, argument, double(m.row_stride), "a row stride without overlap");
+  }
   constexpr requirement& lent(char const* argument, bool holds) {
     return that(holds, fault::shape, argument, 0, "a pointer that is not null");
   }

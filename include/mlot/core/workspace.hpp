@@ -1,7 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <new>
 #include <type_traits>
 
 #include "mlot/core/view.hpp"
@@ -49,7 +49,8 @@ class arena {
     T* const first = counts_only() ? nullptr : reinterpret_cast<T*>(data_ + used_);
     used_ += (std::size_t(count) * sizeof(T) + alignment - 1) / alignment * alignment;
     if constexpr (!std::is_trivially_default_constructible_v<T>)  // a user's own scalar
-      if (first != nullptr) std::uninitialized_value_construct_n(first, count);
+      for (index_t n = 0; first != nullptr && n < count; ++n)
+        ::new (static_cast<void*>(first + n)) T();
     return first;
   }
   std::byte* data_ = nullptr;

@@ -19,12 +19,7 @@ struct transport_term {
   T weight;
   matrix_view<T, memory> log_gradient;  ///< (column tokens, K) written: weight dSD / dlog s'
 
-  void list(pipeline<Device>& steps) const {
-    if (options.derivative == sinkhorn_derivative::unrolled)
-      list_with<derivative::unrolled>(steps);
-    else
-      list_with<derivative::plan_constant>(steps);
-  }
+  void list(pipeline<Device>& steps) const;
 
  private:
   template <class Derivative>
@@ -58,5 +53,13 @@ struct transport_term {
           table_product<T, memory, U>{.left = student, .right = gradient, .out = log_gradient});
   }
 };
+/// Not in its class: only so does `extern template` leave it to another translation unit.
+template <real U, class Device, real T>
+void transport_term<U, Device, T>::list(pipeline<Device>& steps) const {
+  if (options.derivative == sinkhorn_derivative::unrolled)
+    list_with<derivative::unrolled>(steps);
+  else
+    list_with<derivative::plan_constant>(steps);
+}
 }  // namespace detail
 }  // namespace mlot

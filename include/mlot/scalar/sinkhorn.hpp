@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "mlot/core/function_ref.hpp"
 #include "mlot/scalar/sinkhorn_problem.hpp"
 namespace mlot::on {
 /// Half a step: the scaling (or its logarithm) that gives one line of the kernel, weighed by the
@@ -35,8 +36,10 @@ T absorbed_scaling_for(T const& before, T const& marginal, index_t size, Kernel 
 }
 
 /// Writes what is asked for about the result, given the sums of the plan's rows and columns.
-template <real T, class Cost, class RowSum, class ColumnSum>
-void write_report(sinkhorn_problem<T, Cost> const& problem, RowSum row_sum, ColumnSum column_sum) {
+template <real T, class Cost>
+[[gnu::noinline]] void write_report(sinkhorn_problem<T, Cost> const& problem,
+                                    std::type_identity_t<function_ref<T(index_t)>> row_sum,
+                                    std::type_identity_t<function_ref<T(index_t)>> column_sum) {
   using std::abs, std::log;
   sinkhorn_report<T, host_memory> const& to = problem.p.report;
   if (!to.asks_for_sums()) return;
@@ -82,7 +85,8 @@ void write_report(sinkhorn_problem<T, Cost> const& problem, RowSum row_sum, Colu
 /// All iterations of one problem. A given `plan` holds the kernel until the end; where there is
 /// none, the kernel is computed anew every time. Answers <P, C>.
 template <real T, class Cost>
-T iterate(sinkhorn_problem<T, Cost> const& problem, matrix_view<T, host_memory> plan) {
+[[gnu::noinline]] T iterate(sinkhorn_problem<T, Cost> const& problem,
+                            matrix_view<T, host_memory> plan) {
   index_t const rows = problem.rows, columns = problem.columns;
   T const enough = problem.p.tolerance * problem.column_mass();
   bool const kept = plan.data != nullptr;
@@ -143,14 +147,18 @@ T iterate(sinkhorn_problem<T, Cost> const& problem, matrix_view<T, host_memory> 
   return T(distance);
 }
 
-template <real T, class Cost>
-status run(scalar, sinkhorn<T, host_memory, Cost> const& p, workspace<host_memory>) {
+template <real T>
+[[gnu::noinline]] status iterate_all(any_sinkhorn<T> const& p) {
   for (index_t b = 0; b < p.batch.problems(); ++b) {
-    sinkhorn_problem<T, Cost> problem{p, b, false};
+    any_problem<T> problem{p, b, false};
     if (status const s = choose_domain(problem, largest_magnitude<T>(problem.cost)); !s.ok())
       return s;
     p.distance(b) = iterate(problem, p.batch.of(p.plan, b));
   }
   return {};
+}
+template <real T, class Cost>
+status run(scalar, sinkhorn<T, host_memory, Cost> const& p, workspace<host_memory>) {
+  return iterate_all(with_cost(p, any_cost_of(p)));
 }
 }  // namespace mlot::on

@@ -164,21 +164,56 @@ auto differentiate(Gradient const& p, sinkhorn_problem<T, Cost> const& problem,
   };
 }
 
+/// What a gradient writes beside dSD/dC.
+template <real T, class Derivative>
+struct gradient_outputs {
+  vector_view<T, host_memory> row_marginal_gradient, column_marginal_gradient;
+  Derivative how;
+  sinkhorn_solution<T, host_memory> solution;
+};
+template <class Gradient, real T, class Derivative>
+gradient_outputs<T, Derivative> outputs_of(Gradient const& p,
+                                           sinkhorn_solution<T, host_memory> const&,
+                                           Derivative const&) {
+  return {p.row_marginal_gradient, p.column_marginal_gradient, p.how, p.solution};
+}
+/// Calls take(b, i, j, dSD/dC(i, j)) for all entries of all problems, column by column. A given
+/// `kept` holds the kernel until the end.
+template <class Derivative, real T>
+[[gnu::noinline]] void differentiate_all(
+    any_sinkhorn<T> const& of, gradient_outputs<T, Derivative> const& p,
+    derivative_scratch<T, Derivative> const& all, matrix_view<T, host_memory> kept,
+    function_ref<void(index_t, index_t, vector_view<T, host_memory>)> const* take,
+    vector_view<T, host_memory> column) {
+  for (index_t b = 0; b < of.batch.problems(); ++b) {
+    any_problem<T> const problem{of, b};
+    auto const gradient = of.batch.of(kept, b);
+    bool const keeps = gradient.data != nullptr;
+    for (index_t i = 0; i < problem.rows && keeps; ++i)
+      for (index_t j = 0; j < problem.columns; ++j) gradient(i, j) = problem.kernel(i, j);
+    auto const entry = differentiate(p, problem, all, [=, &problem](index_t i, index_t j) {
+      return keeps ? gradient(i, j) : problem.kernel(i, j);
+    });
+    if (keeps) {
+      for (index_t i = 0; i < problem.rows; ++i)
+        for (index_t j = 0; j < problem.columns; ++j) gradient(i, j) = entry(i, j);
+      continue;
+    }
+    for (index_t j = 0; j < problem.columns; ++j) {
+      for (index_t i = 0; i < problem.rows; ++i) column(i) = entry(i, j);
+      (*take)(b, j, {column.data, problem.rows});
+    }
+  }
+}
+
 template <real T, class Derivative>
 status run(scalar, sinkhorn_gradient<T, host_memory, Derivative> const& p,
            workspace<host_memory> scratch) {
   arena<host_memory> space(scratch);
   derivative_scratch<T, Derivative> const all(p.of, space);
-  for (index_t b = 0; b < p.of.batch.problems(); ++b) {
-    sinkhorn_problem<T> const problem{p.of, b};
-    auto const gradient = p.of.batch.of(p.cost_gradient, b);  // holds the kernel until the end
-    for (index_t i = 0; i < problem.rows; ++i)
-      for (index_t j = 0; j < problem.columns; ++j) gradient(i, j) = problem.kernel(i, j);
-    auto const entry =
-        differentiate(p, problem, all, [=](index_t i, index_t j) { return gradient(i, j); });
-    for (index_t i = 0; i < problem.rows; ++i)
-      for (index_t j = 0; j < problem.columns; ++j) gradient(i, j) = entry(i, j);
-  }
+  differentiate_all<Derivative, T>(with_cost(p.of, any_cost_of(p.of)),
+                                   outputs_of(p, p.solution, p.how), all, p.cost_gradient, nullptr,
+                                   {});
   return {};
 }
 
@@ -186,9 +221,12 @@ template <real T, class Ground, class Derivative, storage Table>
 struct table_adjoints {
   derivative_scratch<T, Derivative> own;
   vector_view<wide_t<T>, host_memory> row;  ///< (K) one student token's gradient
+  vector_view<T, host_memory> column;       ///< (row tokens) one column of dSD/dC
   table_adjoints(sinkhorn_table_gradient<T, host_memory, Ground, Derivative, Table> const& p,
                  arena<host_memory>& space)
-      : own(p.of, space), row(space.vector<wide_t<T>>(p.of.cost.student.cols)) {}
+      : own(p.of, space),
+        row(space.vector<wide_t<T>>(p.of.cost.student.cols)),
+        column(space.vector<T>(p.of.batch.rows)) {}
 };
 
 template <real T, class Ground, class Derivative, storage Table>
@@ -205,24 +243,20 @@ status run(scalar, sinkhorn_table_gradient<T, host_memory, Ground, Derivative, T
   arena<host_memory> space(scratch);
   table_adjoints<T, Ground, Derivative, Table> const all(p, space);
   auto const& tables = p.of.cost;
-  for (index_t b = 0; b < p.of.batch.problems(); ++b) {
-    sinkhorn_problem<T, table_cost<T, host_memory, Ground, Table>> const problem{p.of, b};
-    auto const entry = differentiate(p, problem, all.own,
-                                     [&](index_t i, index_t j) { return problem.kernel(i, j); });
-    for (index_t j = 0; j < problem.columns; ++j) {
-      index_t const s = problem.column_first + j;
-      for (index_t l = 0; l < all.row.size; ++l) all.row(l) = wide_t<T>(0);
-      for (index_t i = 0; i < problem.rows; ++i) {
-        T const upstream = entry(i, j);
-        for (index_t l = 0; l < all.row.size; ++l)
-          all.row(l) +=
-              upstream * tables.ground.slope(load_as<T>(tables.teacher(problem.row_first + i, l)),
-                                             load_as<T>(tables.student(s, l)));
-      }
+  auto const add_column = [&](index_t b, index_t j, vector_view<T, host_memory> column) {
+    index_t const s = p.of.batch.column_offset(b) + j, first = p.of.batch.row_offset(b);
+    for (index_t l = 0; l < all.row.size; ++l) all.row(l) = wide_t<T>(0);
+    for (index_t i = 0; i < column.size; ++i)
       for (index_t l = 0; l < all.row.size; ++l)
-        p.student_gradient(s, l) = p.weight(b) * T(all.row(l));
-    }
-  }
+        all.row(l) += column(i) * tables.ground.slope(load_as<T>(tables.teacher(first + i, l)),
+                                                      load_as<T>(tables.student(s, l)));
+    for (index_t l = 0; l < all.row.size; ++l)
+      p.student_gradient(s, l) = p.weight(b) * T(all.row(l));
+  };
+  function_ref<void(index_t, index_t, vector_view<T, host_memory>)> const take(add_column);
+  differentiate_all<Derivative, T>(with_cost(p.of, any_cost_of(p.of)),
+                                   outputs_of(p, p.solution, p.how), all.own, {}, &take,
+                                   all.column);
   return {};
 }
 }  // namespace mlot::on

@@ -29,6 +29,63 @@ auto cost_of(sinkhorn<T, host_memory, table_cost<T, host_memory, Ground, Table>>
                                          p.batch.row_count(b), p.batch.column_count(b)};
 }
 
+/// A Cost: C, or who computes a piece of it.
+template <class T>
+struct any_cost {
+  matrix_view<T const, host_memory> matrix{};  ///< C, where it is
+  void const* tables = nullptr;
+  /// Writes C(row .. row + rows - 1, first .. first + width - 1) of problem b to `out`; rows count
+  /// in the batch, columns in the problem.
+  void (*write)(void const* tables, index_t b, index_t row, index_t rows, index_t first,
+                index_t width, T* out, index_t stride) = nullptr;
+  /// C(i, j) of problem b as the scalar device computes it: for faults.
+  T (*entry)(void const* tables, index_t b, index_t i, index_t j) = nullptr;
+  bool computed() const { return entry != nullptr; }
+};
+template <class T>
+constexpr status check_cost(char const*, any_cost<T> const&, problem_batch<host_memory> const&) {
+  return {};
+}
+template <real T>
+struct any_cost_of_problem {
+  any_cost<T> const& all;
+  index_t b, row_first, rows, cols;
+  T operator()(index_t i, index_t j) const {
+    return all.computed() ? all.entry(all.tables, b, i, j) : all.matrix(row_first + i, j);
+  }
+};
+template <real T>
+auto cost_of(sinkhorn<T, host_memory, any_cost<T>> const& p, index_t b) {
+  return any_cost_of_problem<T>{p.cost, b, p.batch.row_offset(b), p.batch.row_count(b),
+                                p.batch.column_count(b)};
+}
+template <class T>
+using any_sinkhorn = sinkhorn<T, host_memory, any_cost<T>>;
+template <class T, class Cost>
+any_sinkhorn<T> with_cost(sinkhorn<T, host_memory, Cost> const& p, any_cost<T> const& cost) {
+  return {p.batch,      cost,        p.row_marginal, p.column_marginal, p.epsilon,
+          p.iterations, p.tolerance, p.domain,       p.warm_start,      p.history,
+          p.plan,       p.distance,  p.report};
+}
+
+/// The scalar device's: entry by entry.
+template <real T>
+any_cost<T> any_cost_of(sinkhorn<T, host_memory> const& p) {
+  return {p.cost};
+}
+template <real T, class Ground, storage Table>
+any_cost<T> any_cost_of(
+    sinkhorn<T, host_memory, table_cost<T, host_memory, Ground, Table>> const& p) {
+  using of = sinkhorn<T, host_memory, table_cost<T, host_memory, Ground, Table>>;
+  return {{}, &p, nullptr, [](void const* self, index_t b, index_t i, index_t j) {
+            return T(cost_of(*static_cast<of const*>(self), b)(i, j));
+          }};
+}
+template <real T>
+any_cost<T> any_cost_of(sinkhorn<T, host_memory, any_cost<T>> const& p) {
+  return p.cost;
+}
+
 /// The larger of two magnitudes of costs. NaN, which stands for a cost that is not allowed, is
 /// larger than all, and +inf, a forbidden pair, larger than every number.
 template <class T>
@@ -43,7 +100,7 @@ T magnitude(T const& cost) {
 /// The largest magnitude of the costs of a problem, or of those that are finite.
 struct finite_only {};
 template <real T, class Which = void, class Cost>
-T largest_magnitude(Cost const& cost) {
+[[gnu::noinline]] T largest_magnitude(Cost const& cost) {
   T largest(0);
   for (index_t i = 0; i < cost.rows; ++i)
     for (index_t j = 0; j < cost.cols; ++j) {
@@ -78,14 +135,14 @@ struct sinkhorn_problem {
               mean(p.row_marginal, row_first, rows, rows);
 
   /// Sum of marginals / divisor, or 1 where nothing has mass.
-  static T mean(one_or_each<T, host_memory> const& marginal, index_t first, index_t count,
-                index_t divisor) {
+  [[gnu::noinline]] static T mean(one_or_each<T, host_memory> const& marginal, index_t first,
+                                  index_t count, index_t divisor) {
     wide_t<T> sum(0);
     for (index_t i = first; i < first + count; ++i) sum += T(marginal(i) / T(double(divisor)));
     return sum > wide_t<T>(0) ? T(sum) : T(1);
   }
   /// ln(largest / smallest) of the marginals that are not 0, both sides added.
-  double marginal_spread() const {
+  [[gnu::noinline]] double marginal_spread() const {
     auto const spread = [](one_or_each<T, host_memory> const& marginal, index_t first,
                            index_t count) {
       double least = 0, most = 0;
@@ -100,7 +157,7 @@ struct sinkhorn_problem {
            spread(p.column_marginal, column_first, columns);
   }
   /// Largest |ln| of a marginal that is not 0, and the logarithm of how many there are.
-  double absorbed_range() const {
+  [[gnu::noinline]] double absorbed_range() const {
     double range = 0;
     auto const add = [&](T const& marginal) {
       if (marginal > T(0)) range = std::max(range, std::abs(std::log(as_double(marginal))));
@@ -112,7 +169,7 @@ struct sinkhorn_problem {
 
   /// The least epsilon for costs up to `largest`, and for the start: an exponent with a digit
   /// behind the point.
-  T least_epsilon(T const& largest) const {
+  [[gnu::noinline]] T least_epsilon(T const& largest) const {
     T range = largest;
     for (index_t j = column_first; j < column_first + columns && !p.warm_start.empty(); ++j)
       if (T const below = warm_origin - p.warm_start(j); below > range && below < infinity<T>)
@@ -121,7 +178,7 @@ struct sinkhorn_problem {
   }
 
   /// ln(largest / smallest) of v^0 where it is not 0.
-  double warm_spread() const {
+  [[gnu::noinline]] double warm_spread() const {
     double spread = 0;
     for (index_t j = 0; j < columns && !p.warm_start.empty(); ++j)
       if (double const start = as_double(log_start(j)); b_of(j) > T(0) && start > -infinity<double>)
@@ -129,7 +186,7 @@ struct sinkhorn_problem {
     return spread;
   }
   /// -inf where there is none to start from.
-  T largest_warm_start() const {
+  [[gnu::noinline]] T largest_warm_start() const {
     T largest = -infinity<T>;
     for (index_t j = column_first; j < column_first + columns && !p.warm_start.empty(); ++j)
       if (T const g = p.warm_start(j); g > largest && p.column_marginal(j) > T(0)) largest = g;
@@ -183,7 +240,7 @@ struct sinkhorn_problem {
     T const mass = logarithmic ? T(exp(T(before - after))) : T(before / after);
     return marginal * T(abs(T(mass - T(1))));
   }
-  T column_mass() const {
+  [[gnu::noinline]] T column_mass() const {
     wide_t<T> sum(0);
     for (index_t j = 0; j < columns; ++j) sum += b_of(j);
     return T(sum);
@@ -195,9 +252,12 @@ struct sinkhorn_problem {
   }
 };
 
+template <class T>
+using any_problem = sinkhorn_problem<T, any_cost<T>>;
+
 /// The fault that entries of C are, where `largest` says that some are not numbers.
 template <real T, class Cost>
-status check_costs(sinkhorn_problem<T, Cost> const& problem) {
+[[gnu::noinline, gnu::cold]] status check_costs(sinkhorn_problem<T, Cost> const& problem) {
   bool mass = false;
   for (index_t i = 0; i < problem.rows; ++i) {
     bool allowed = false;
@@ -230,7 +290,7 @@ status check_costs(sinkhorn_problem<T, Cost> const& problem) {
 /// Chooses the domain of a problem whose largest magnitude of a cost is `largest`; a fault names
 /// what is not allowed in its data, or that the domain asked for is not safe.
 template <real T, class Cost>
-status choose_domain(sinkhorn_problem<T, Cost>& problem, T const& largest) {
+[[gnu::noinline]] status choose_domain(sinkhorn_problem<T, Cost>& problem, T const& largest) {
   auto const& p = problem.p;
   index_t const b = problem.b;
   for (index_t i = p.batch.row_offset(b); i < p.batch.row_offset(b + 1); ++i)

@@ -12,7 +12,7 @@ bool contiguous_tables(aligned_terms<T, host_memory> const& p) {
 template <class Arch, has_lanes T>
 status run(simd<Arch>, aligned_terms<T, host_memory> const& p, workspace<host_memory> scratch) {
   using batch = lanes_of<T, Arch>;
-  if (!contiguous_tables(p)) return run(scalar{}, p, scratch);
+  if (!contiguous_tables(p)) return run_strided(p, scratch);
   parallel_for(p.sequences(), 1, p.student.rows * p.student.cols, [&](index_t b) {
     aligned_sequence<T> const sequence{p, b};
     double difference = 0, logarithm = 0;
@@ -40,7 +40,7 @@ status run(simd<Arch>, aligned_terms_gradient<T, host_memory> const& p,
   using batch = lanes_of<T, Arch>;
   aligned_terms<T, host_memory> const& of = p.of;
   if (!contiguous_tables(of) || p.table_gradient.col_stride != 1 || p.log_gradient.col_stride != 1)
-    return run(scalar{}, p, scratch);
+    return run_strided(p, scratch);
   parallel_for(of.sequences(), 1, 2 * of.student.rows * of.student.cols, [&](index_t b) {
     aligned_sequence<T> const sequence{of, b};
     for (index_t j = of.student_offset(b); j < of.student_offset(b + 1); ++j) {

@@ -61,16 +61,17 @@ template <class Arch, has_lanes T, class Cost>
 status run(simd<Arch>, barycentric_projection<T, host_memory, Cost> const& p,
            workspace<host_memory> scratch) {
   using batch = lanes_of<T, Arch>;
-  if (!contiguous(p.of)) return run(scalar{}, p, scratch);
+  if (!contiguous(p.of)) return run_strided(p, scratch);
   if (status const s = check_points<T>(p.points); !s.ok()) return s;
   arena<host_memory> space(scratch);
   projection_scratch<T, Cost> const all(p, space);
   all.costs.prepare(p.of.cost);
+  auto const of = with_cost(p.of, all.costs.template any<batch>(p.of.cost));
   turn<T>(p.points, all.turned);
   for_problems(p.of.batch, all.order, 1 + p.points.cols, [&](index_t b, team const& threads) {
     row_blocks<batch> const blocks(p.of.batch, b, all.blocks, threads);
-    sinkhorn_problem<T, Cost> const problem{p.of, b};
-    cost_source<batch, Cost> const source{problem, blocks, all.costs};
+    any_problem<T> const problem{of, b};
+    cost_source<batch> const source{problem, blocks, all.costs.rows};
     auto points = all.turned;
     points.data = points.at(problem.column_first);
     blocks.for_mine(0, [&](index_t k) {

@@ -12,7 +12,7 @@ status run(simd<Arch>, column_probabilities<T, host_memory, From> const& p,
   using batch = lanes_of<T, Arch>;
   if (p.logits.col_stride != 1 || p.probability.col_stride != 1 ||
       p.log_probability.col_stride != 1)
-    return run(scalar{}, p, scratch);
+    return run_strided(p, scratch);
   parallel_for(p.logits.rows, 32, 4 * p.logits.rows * p.logits.cols, [&](index_t i) {
     T const partition = T(p.partition(i));
     batch const tau(p.temperature(i)), top(T(p.maximum(i))), lack(-infinity<T>);

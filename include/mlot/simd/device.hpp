@@ -9,4 +9,11 @@ namespace mlot::on {
 /// number of threads: work is cut and summed in an order that does not depend on them.
 template <class Arch = xsimd::default_arch>
 struct simd : scalar {};
+/// The scalar device's version, where a view's strides are not ones that lanes can read: seldom
+/// needed, and compiled for size.
+template <class Primitive>
+[[gnu::cold, gnu::noinline, gnu::flatten]] status run_strided(Primitive const& p,
+                                                              workspace<host_memory> scratch) {
+  return run(scalar{}, p, scratch);
+}
 }  // namespace mlot::on

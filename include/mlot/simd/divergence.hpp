@@ -148,7 +148,7 @@ status run(simd<Arch>, dense_divergence<T, Kind, Teacher, S, G> const& p,
   using batch = lanes_of<T, Arch>;
   if (p.teacher.logits.col_stride != 1 || p.student_logits.col_stride != 1 ||
       (p.backward() && p.gradient.col_stride != 1))
-    return run(scalar{}, p, scratch);
+    return run_strided(p, scratch);
   arena<host_memory> space(scratch);
   divergence_space<primitive> own(p, space);
   own.all.list_pairs();

@@ -1,4 +1,6 @@
 #pragma once
+#include <algorithm>
+#include <cstring>
 #include <xsimd/xsimd.hpp>
 
 #include "mlot/core/scalar.hpp"
@@ -72,12 +74,29 @@ inline xsimd::batch<U, typename Batch::arch_type> bits_as(Batch const& x) {
 /// Folds the lanes in halves: the same order on every architecture of one width. (xsimd names this
 /// differently from release to release, and gcc 12 warns inside its AVX-512 version.)
 template <class Batch, class Fold>
-typename Batch::value_type fold_lanes(Batch const& x, Fold fold) {
-  alignas(64) typename Batch::value_type lane[Batch::size];
-  x.store_aligned(lane);
-  for (std::size_t half = Batch::size / 2; half > 0; half /= 2)
-    for (std::size_t l = 0; l < half; ++l) lane[l] = fold(lane[l], lane[l + half]);
-  return lane[0];
+inline typename Batch::value_type fold_lanes(Batch const& x, Fold fold) {
+#ifdef __AVX512F__
+  if constexpr (sizeof(Batch) == 64 && std::same_as<typename Batch::value_type, float>) {
+    __m512 const all = x;
+    __m256 const eight = fold(_mm512_castps512_ps256(all),
+                              _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(all), 1)));
+    __m128 const four = fold(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 const two = fold(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(fold(two, _mm_movehdup_ps(two)));
+  } else if constexpr (sizeof(Batch) == 64) {
+    __m512d const all = x;
+    __m256d const four = fold(_mm512_castpd512_pd256(all), _mm512_extractf64x4_pd(all, 1));
+    __m128d const two = fold(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return _mm_cvtsd_f64(fold(two, _mm_unpackhi_pd(two, two)));
+  } else
+#endif
+  {
+    alignas(64) typename Batch::value_type lane[Batch::size];
+    x.store_aligned(lane);
+    for (std::size_t half = Batch::size / 2; half > 0; half /= 2)
+      for (std::size_t l = 0; l < half; ++l) lane[l] = fold(lane[l], lane[l + half]);
+    return lane[0];
+  }
 }
 template <class Batch>
 typename Batch::value_type first_lane(Batch const& x) {
@@ -85,11 +104,11 @@ typename Batch::value_type first_lane(Batch const& x) {
 }
 template <class Batch>
 typename Batch::value_type lane_sum(Batch const& x) {
-  return fold_lanes(x, [](auto a, auto b) { return a + b; });
+  return fold_lanes(x, [](auto a, auto b) -> decltype(a) { return a + b; });
 }
 template <class Batch>
 typename Batch::value_type lane_max(Batch const& x) {
-  return fold_lanes(x, [](auto a, auto b) { return a < b ? b : a; });
+  return fold_lanes(x, [](auto a, auto b) -> decltype(a) { return a < b ? b : a; });
 }
 
 /// Which lanes of a batch lie within the row: all, or the first `count`. The last lanes of a row
@@ -109,6 +128,17 @@ inline void for_lanes(index_t size, Body body) {
   if (j < size) body(j, first_lanes{size - j});
 }
 
+/// The same for what is worth one copy of the body alone: where the instruction set has masks, all
+/// batches run as the last one does.
+template <class Batch, class Body>
+inline void for_few_lanes(index_t size, Body body) {
+  constexpr index_t width = index_t(Batch::size);
+  if constexpr (sizeof(Batch) == 64)
+    for (index_t j = 0; j < size; j += width) body(j, first_lanes{std::min(width, size - j)});
+  else
+    for_lanes<Batch>(size, body);
+}
+
 /// Loads stored values as lanes of arithmetic type; lanes outside the row hold `fill`.
 template <class Batch, storage S>
 inline Batch load_lanes(S const* from, all_lanes, typename Batch::value_type = 0) {
@@ -125,10 +155,44 @@ inline Batch load_lanes(S const* from, all_lanes, typename Batch::value_type = 0
 }
 template <class Batch, storage S>
 inline Batch load_lanes(S const* from, first_lanes which, typename Batch::value_type fill = 0) {
-  alignas(64) S lane[Batch::size];
-  for (std::size_t l = 0; l < Batch::size; ++l)
-    lane[l] = index_t(l) < which.count ? from[l] : store_as<S>(fill);
-  return load_lanes<Batch>(lane, all_lanes{});
+#ifdef __AVX512F__
+  if constexpr (sizeof(Batch) == 64 && std::same_as<S, float> &&
+                std::same_as<typename Batch::value_type, float>)
+    return _mm512_mask_loadu_ps(Batch(fill), __mmask16((1u << which.count) - 1), from);
+  else if constexpr (sizeof(Batch) == 64 && std::same_as<S, double> &&
+                     std::same_as<typename Batch::value_type, double>)
+    return _mm512_mask_loadu_pd(Batch(fill), __mmask8((1u << which.count) - 1), from);
+  else
+#endif
+  {
+    alignas(64) S lane[Batch::size];
+    std::fill_n(lane, Batch::size, store_as<S>(fill));
+    std::memcpy(lane, from, std::size_t(which.count) * sizeof(S));
+    return load_lanes<Batch>(lane, all_lanes{});
+  }
+}
+
+/// x in the lanes within the row, 0 in the others.
+template <class Batch>
+inline Batch lanes_within(Batch const& x, all_lanes) {
+  return x;
+}
+template <class Batch>
+inline Batch lanes_within(Batch const& x, first_lanes which) {
+  using T = typename Batch::value_type;
+#ifdef __AVX512F__
+  if constexpr (sizeof(Batch) == 64 && std::same_as<T, float>)
+    return _mm512_maskz_mov_ps(__mmask16((1u << which.count) - 1), x);
+  else if constexpr (sizeof(Batch) == 64)
+    return _mm512_maskz_mov_pd(__mmask8((1u << which.count) - 1), x);
+  else
+#endif
+  {
+    alignas(64) T lane[Batch::size];
+    x.store_aligned(lane);
+    std::fill_n(lane + which.count, index_t(Batch::size) - which.count, T(0));
+    return Batch::load_aligned(lane);
+  }
 }
 
 /// Stores lanes as values of S, rounded to nearest; lanes outside the row are not touched.
@@ -147,8 +211,21 @@ inline void store_lanes(S* to, Batch const& x, all_lanes) {
 }
 template <class Batch, storage S>
 inline void store_lanes(S* to, Batch const& x, first_lanes which) {
-  alignas(64) S lane[Batch::size];
-  store_lanes(lane, x, all_lanes{});
-  for (index_t l = 0; l < which.count; ++l) to[l] = lane[l];
+#ifdef __AVX512F__
+  // What a masked store writes is not forwarded to the loads that follow it.
+  if (which.count == index_t(Batch::size)) return store_lanes(to, x, all_lanes{});
+  if constexpr (sizeof(Batch) == 64 && std::same_as<S, float> &&
+                std::same_as<typename Batch::value_type, float>)
+    _mm512_mask_storeu_ps(to, __mmask16((1u << which.count) - 1), x);
+  else if constexpr (sizeof(Batch) == 64 && std::same_as<S, double> &&
+                     std::same_as<typename Batch::value_type, double>)
+    _mm512_mask_storeu_pd(to, __mmask8((1u << which.count) - 1), x);
+  else
+#endif
+  {
+    alignas(64) S lane[Batch::size];
+    store_lanes(lane, x, all_lanes{});
+    std::memcpy(to, lane, std::size_t(which.count) * sizeof(S));
+  }
 }
 }  // namespace mlot::on

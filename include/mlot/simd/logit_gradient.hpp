@@ -90,7 +90,12 @@ struct gradient_row {
         add_sparse_entries(v, v + size, lane);
         store_lanes(out + v, Batch::load_aligned(lane), which);
       };
-      size == width ? write_some(all_lanes{}) : write_some(first_lanes{size});
+      if constexpr (sizeof(Batch) == 64)
+        write_some(first_lanes{size});
+      else if (size == width)
+        write_some(all_lanes{});
+      else
+        write_some(first_lanes{size});
       v += size;
     }
   }
@@ -133,7 +138,7 @@ std::size_t scratch_size(simd<Arch>, logit_gradient<T, S, G, host_memory> const&
 template <class Arch, has_lanes T, storage S, storage G>
 status run(simd<Arch>, logit_gradient<T, S, G, host_memory> const& p,
            workspace<host_memory> scratch) {
-  if (p.logits.col_stride != 1 || p.gradient.col_stride != 1) return run(scalar{}, p, scratch);
+  if (p.logits.col_stride != 1 || p.gradient.col_stride != 1) return run_strided(p, scratch);
   index_t const vocabulary = p.logits.cols, tokens = p.tokens.tokens();
   arena<host_memory> space(scratch);
   columns_by_id<T, S, G> const order(p, space);

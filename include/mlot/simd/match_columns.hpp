@@ -321,7 +321,7 @@ template <class Arch, has_lanes T, storage S>
 status run(simd<Arch>, match_columns<T, S, host_memory> const& p, workspace<host_memory> scratch) {
   using search = id_search<lanes_of<T, Arch>, T, S>;
   if (p.logits.col_stride != 1 || p.teacher.col_stride != 1 || p.mass.col_stride != 1)
-    return run(scalar{}, p, scratch);
+    return run_strided(p, scratch);
   arena<host_memory> space(scratch);
   search_scratch<search> const all(p, space);
   index_t const sequences = p.tokens.sequences(), work = p.logits.cols * p.teacher.cols;

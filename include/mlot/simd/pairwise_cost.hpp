@@ -26,6 +26,18 @@ void write_costs(Ground const& ground, matrix_view<T const, host_memory> teacher
   });
 }
 
+template <class Batch, class T, class Ground>
+[[gnu::noinline]] void write_cost_rows(Ground const& ground,
+                                       matrix_view<T const, host_memory> teacher, T const* panel,
+                                       index_t begin, index_t rows, index_t count, T* out,
+                                       index_t stride) {
+  for_row_groups(begin, begin + rows,
+                 [&]<index_t Rows>(index_t i, std::integral_constant<index_t, Rows>) {
+                   write_costs<Batch, Rows>(ground, teacher, panel, i, count,
+                                            out + (i - begin) * stride, stride);
+                 });
+}
+
 template <class Arch, has_lanes T, class Ground, storage Table>
 std::size_t scratch_size(simd<Arch>, pairwise_cost<T, host_memory, Ground, Table> const& p) {
   arena<host_memory> space;
@@ -37,7 +49,7 @@ template <class Arch, has_lanes T, class Ground, storage Table>
 status run(simd<Arch>, pairwise_cost<T, host_memory, Ground, Table> const& p,
            workspace<host_memory> scratch) {
   using batch = lanes_of<T, Arch>;
-  if (p.cost.col_stride != 1) return run(scalar{}, p, scratch);
+  if (p.cost.col_stride != 1) return run_strided(p, scratch);
   arena<host_memory> space(scratch);
   turned_tables<T, Table> const tables(p.batch, p.student.cols, space);
   tables.prepare(p.batch, p.teacher, p.student);
@@ -52,12 +64,9 @@ status run(simd<Arch>, pairwise_cost<T, host_memory, Ground, Table> const& p,
       index_t const problem_end = std::min(end, p.batch.row_offset(b + 1));
       index_t const columns = p.batch.column_count(b);
       for (index_t n = 0; n * tables.width < columns; ++n)
-        for_row_groups(
-            i, problem_end, [&]<index_t Rows>(index_t row, std::integral_constant<index_t, Rows>) {
-              write_costs<batch, Rows>(p.ground, teacher, tables.panel(p.batch, b, n), row,
-                                       std::min(tables.width, columns - n * tables.width),
-                                       &p.cost(row, n * tables.width), p.cost.row_stride);
-            });
+        write_cost_rows<batch>(p.ground, teacher, tables.panel(p.batch, b, n), i, problem_end - i,
+                               std::min(tables.width, columns - n * tables.width),
+                               &p.cost(i, n * tables.width), p.cost.row_stride);
       i = problem_end;
     }
   });
@@ -90,13 +99,12 @@ struct cost_gradient_tile {
   T* sums;
 
   void clear() const { std::fill_n(sums, teacher.cols * most, T(0)); }
-  /// Adds teacher rows i .. past - 1, for which upstream(row, at, which) answers lanes of the
-  /// upstream matrix at the panel's token `at`.
-  template <class Upstream>
-  void add(index_t i, index_t past, Upstream upstream) const {
+  /// Adds teacher rows i .. past - 1; above + n stride are lanes of the upstream matrix's row
+  /// i + n at the panel's tokens.
+  [[gnu::noinline]] void add(index_t i, index_t past, T const* above, index_t stride) const {
     index_t l = 0;
-    for (; l + 4 <= teacher.cols; l += 4) add_columns<4>(i, past, l, upstream);
-    for (; l < teacher.cols; ++l) add_columns<1>(i, past, l, upstream);
+    for (; l + 4 <= teacher.cols; l += 4) add_columns<4>(i, past, l, above, stride);
+    for (; l < teacher.cols; ++l) add_columns<1>(i, past, l, above, stride);
   }
   /// The gradients, of the student tokens from `first` on.
   void write(matrix_view<T, host_memory> gradient, index_t first, T weight) const {
@@ -106,8 +114,8 @@ struct cost_gradient_tile {
   }
 
  private:
-  template <index_t Columns, class Upstream>
-  void add_columns(index_t i, index_t past, index_t l, Upstream upstream) const {
+  template <index_t Columns>
+  void add_columns(index_t i, index_t past, index_t l, T const* upstream, index_t stride) const {
     for_lanes<Batch>(width, [&](index_t at, auto which) {
       Batch s[Columns], sum[Columns];
       for (index_t c = 0; c < Columns; ++c) {
@@ -115,7 +123,7 @@ struct cost_gradient_tile {
         sum[c] = Batch::load_aligned(sums + (l + c) * most + at);
       }
       for (index_t row = i; row < past; ++row) {
-        Batch const above = upstream(row, at, which);
+        Batch const above = load_lanes<Batch>(upstream + (row - i) * stride + at, which);
         for (index_t c = 0; c < Columns; ++c)
           sum[c] = add_slope(ground, sum[c], above, Batch(teacher(row, l + c)), s[c]);
       }
@@ -146,7 +154,7 @@ template <class Arch, has_lanes T, class Ground, storage Table>
 status run(simd<Arch>, pairwise_cost_gradient<T, host_memory, Ground, Table> const& p,
            workspace<host_memory> scratch) {
   using batch = lanes_of<T, Arch>;
-  if (p.upstream.col_stride != 1) return run(scalar{}, p, scratch);
+  if (p.upstream.col_stride != 1) return run_strided(p, scratch);
   arena<host_memory> space(scratch);
   problem_batch<host_memory> const& problems = p.of.batch;
   cost_gradient_scratch<T, Table> const all(problems, p.of.student.cols, space);
@@ -165,9 +173,7 @@ status run(simd<Arch>, pairwise_cost_gradient<T, host_memory, Ground, Table> con
     own.clear();
     index_t const end = problems.row_offset(b + 1);
     for (index_t i = problems.row_offset(b); i < end; i += own.rows)
-      own.add(i, std::min(i + own.rows, end), [&](index_t row, index_t at, auto which) {
-        return load_lanes<batch>(&p.upstream(row, j + at), which);
-      });
+      own.add(i, std::min(i + own.rows, end), &p.upstream(i, j), p.upstream.row_stride);
     own.write(p.student_gradient, problems.column_offset(b) + j, p.weight(b));
   });
   return {};

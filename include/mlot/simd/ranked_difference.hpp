@@ -238,7 +238,7 @@ template <class Arch, has_lanes T, storage Teacher, storage Student, storage Gra
 status run(simd<Arch>, ranked_difference<T, Teacher, Student, Gradient, host_memory> const& p,
            workspace<host_memory> scratch) {
   using batch = lanes_of<T, Arch>;
-  if (!contiguous_rows(p)) return run(scalar{}, p, scratch);
+  if (!contiguous_rows(p)) return run_strided(p, scratch);
   token_rows<host_memory> const &teacher = p.teacher.tokens, &student = p.student.tokens;
   index_t const tokens = student.tokens(), ranks = p.ranks();
   arena<host_memory> space(scratch);

@@ -81,7 +81,7 @@ struct row_blocks {
     index_t const from = std::min(threads.share(lines) * line, columns);
     index_t const past = std::min(threads.share_end(lines) * line, columns);
     threads.wait();
-    for_lanes<Batch>(past - from, [&](index_t at, auto which) {
+    for_few_lanes<Batch>(past - from, [&](index_t at, auto which) {
       index_t const j = from + at;
       Batch sum = load_lanes<Batch>(sums(0) + j, which);
       for (index_t k = 1; k < count; ++k) sum += load_lanes<Batch>(sums(k) + j, which);
@@ -113,9 +113,10 @@ inline constexpr index_t least_team_entries = 4 * least_parallel_work;
 
 /// Calls body(b, team) for every problem of a batch: large ones one after the other with all
 /// threads, then the others side by side, the largest first. `order` has room for all problems.
-template <class Body>
-void for_problems(problem_batch<host_memory> const& batch, vector_view<index_t, host_memory> order,
-                  index_t work_per_entry, Body body) {
+[[gnu::noinline]] inline void for_problems(problem_batch<host_memory> const& batch,
+                                           vector_view<index_t, host_memory> order,
+                                           index_t work_per_entry,
+                                           function_ref<void(index_t, team)> body) {
   auto const entries = [&](index_t b) { return batch.row_count(b) * batch.column_count(b); };
   index_t small = 0, work = 0;
   for (index_t b = 0; b < batch.problems(); ++b)

@@ -6,14 +6,14 @@
 #include "mlot/simd/device.hpp"
 #include "mlot/simd/sinkhorn_domains.hpp"
 namespace mlot::on {
-/// The largest magnitude of the costs in some rows of block k: largest_magnitude.
-template <class Batch, class Source>
-typename Batch::value_type largest_in_lanes(Source const& source, index_t k, index_t begin,
-                                            index_t end) {
+/// The largest magnitude of the costs in block k: largest_magnitude.
+template <class Batch>
+[[gnu::noinline]] typename Batch::value_type largest_in_lanes(cost_source<Batch> const& source,
+                                                              index_t k) {
   using T = typename Batch::value_type;
   Batch largest(T(0));
   auto usable = largest > Batch(-infinity<T>);
-  for (index_t i = begin; i < end; ++i) {
+  for (index_t i = source.blocks.begin(k); i < source.blocks.end(k); ++i) {
     auto const costs = source.rows(k, i);
     for_lanes<Batch>(source.problem.columns, [&](index_t j, auto which) {
       Batch const c = costs.cost(i, j, which);
@@ -25,22 +25,15 @@ typename Batch::value_type largest_in_lanes(Source const& source, index_t k, ind
 }
 
 /// Scratch of the iterations: of every block, v^0, the order of the problems, and what the columns
-/// and rows of a problem are judged by, and rows of C that are computed.
-template <class T, class Cost>
+/// and rows of a problem are judged by.
+template <class T>
 struct iteration_scratch {
   block_scratch<T> blocks;
-  cost_scratch<T, Cost> costs;
   absorption_scratch<T> centre;
   vector_view<T, host_memory> initial, row_sum, column_sum;
   vector_view<index_t, host_memory> order;
-  iteration_scratch(sinkhorn<T, host_memory, Cost> const& p, arena<host_memory>& space)
-      : iteration_scratch(p, p.batch, space) {}
-
- private:
-  iteration_scratch(sinkhorn<T, host_memory, Cost> const& p,
-                    problem_batch<host_memory> const& batch, arena<host_memory>& space)
+  iteration_scratch(problem_batch<host_memory> const& batch, arena<host_memory>& space)
       : blocks(batch, space),
-        costs(p.cost, batch, blocks.sums.rows, space),
         centre(batch, space),
         initial(space.vector<T>(batch.columns)),
         row_sum(space.vector<T>(batch.rows)),
@@ -49,19 +42,19 @@ struct iteration_scratch {
 };
 
 /// One problem, with the threads of `blocks`, in the numbers of its domain.
-template <class Batch, class Cost, template <class, class> class Iterations>
+template <class Batch>
 class problem_iterations {
  public:
   using T = typename Batch::value_type;
-  problem_iterations(cost_source<Batch, Cost> const& source, iteration_scratch<T, Cost> const& all)
+  problem_iterations(cost_source<Batch> const& source, iteration_scratch<T> const& all)
       : source_(source),
         initial_(&all.initial(problem_.column_first)),
         row_sum_(&all.row_sum(problem_.row_first)),
         column_sum_(&all.column_sum(problem_.column_first)),
-        domain_{{source, problem_.p.batch.of(problem_.p.plan, problem_.b), all.centre}} {}
+        domain_{source, problem_.p.batch.of(problem_.p.plan, problem_.b), all.centre} {}
 
   /// The iterations, the plan and what is asked for about it.
-  void run() {
+  [[gnu::noinline]] void run() {
     if (blocks_.threads.rank == 0)
       for (index_t j = 0; j < problem_.columns; ++j) initial_[j] = problem_.v_before(1, j);
     blocks_.threads.wait();
@@ -73,25 +66,23 @@ class problem_iterations {
       converged = tolerance > T(0) && columns_error() <= enough;
     }
     bool const sums = problem_.p.report.asks_for_sums();
-    if (sums) {
-      write_plan<true>(r);
+    blocks_.for_mine(r + 1, [&](index_t k) { write_plan(r, k, sums); });
+    if (sums)
       blocks_.for_my_columns([&](index_t j, auto which, Batch const& sum) {
         store_lanes(column_sum_ + j, sum, which);
       });
-    } else {
-      write_plan<false>(r);
-    }
     double const distance = blocks_.all_totals([](double sum, double part) { return sum + part; });
     if (blocks_.threads.rank != 0) return;
     problem_.p.distance(problem_.b) = T(distance);
     problem_.finish(r, converged);
-    write_report(
-        problem_, [&](index_t i) { return row_sum_[i]; },
-        [&](index_t j) { return column_sum_[j]; });
+    if (sums)
+      write_report(
+          problem_, [&](index_t i) { return row_sum_[i]; },
+          [&](index_t j) { return column_sum_[j]; });
   }
 
  private:
-  void iterate(index_t r) {
+  [[gnu::noinline, gnu::flatten]] void iterate(index_t r) {
     T const* const before = r > 1 ? &problem_.v(r - 1, 0) : initial_;
     domain_.begin(r);
     blocks_.for_mine(r, [&](index_t k) { domain_.sweep_block(r, k, before); });
@@ -108,52 +99,54 @@ class problem_iterations {
   /// Every thread adds all columns, in the same order: all come to the same decision.
   T columns_error() const {
     Batch sum(T(0));
-    for_lanes<Batch>(problem_.columns, [&](index_t j, auto which) {
+    for_few_lanes<Batch>(problem_.columns, [&](index_t j, auto which) {
       sum += load_lanes<Batch>(column_sum_ + j, which);
     });
     return lane_sum(sum);
   }
-  /// The plan after r iterations, the distance of each block and, where wanted, the sums of rows
-  /// and columns.
-  template <bool Sums>
-  void write_plan(index_t r) const {
+  /// The plan's rows of block k after r iterations, the distance of the block and, where wanted,
+  /// the sums of rows and columns.
+  [[gnu::noinline]] void write_plan(index_t r, index_t k, bool sums) const {
     T const* const v = &problem_.v(r, 0);
     auto const plan = domain_.plan;
-    blocks_.for_mine(r + 1, [&](index_t k) {
-      blocks_.total(k) = 0;
-      T* const out = blocks_.sums(k);
-      if constexpr (Sums) std::fill_n(out, problem_.columns, T(0));
-      for (index_t i = blocks_.begin(k); i < blocks_.end(k); ++i) {
-        auto const costs = source_.rows(k, i);
-        Batch moved(T(0)), row(T(0));
-        T const u = problem_.u(r, i);
-        for_lanes<Batch>(problem_.columns, [&](index_t j, auto which) {
-          Batch const mass =
-              domain_.mass(costs, i, j, which, u, load_lanes<Batch>(v + j, which, domain_.no_mass));
-          if (plan.data != nullptr) store_lanes(&plan(i, j), mass, which);
-          moved += domain_.moved(mass, costs.cost(i, j, which));
-          if constexpr (Sums) {
-            row += mass;
-            store_lanes(out + j, Batch(load_lanes<Batch>(out + j, which) + mass), which);
-          }
-        });
-        blocks_.total(k) += double(lane_sum(moved));
-        if constexpr (Sums) row_sum_[i] = lane_sum(row);
-      }
+    blocks_.total(k) = 0;
+    if (sums) std::fill_n(blocks_.sums(k), problem_.columns, T(0));
+    for (index_t i = blocks_.begin(k); i < blocks_.end(k); ++i) {
+      auto const costs = source_.rows(k, i);
+      T* const masses = plan.data != nullptr ? &plan(i, 0) : blocks_.row(k);
+      domain_.write_masses(costs, i, problem_.u(r, i), v, masses);
+      Batch moved(T(0));
+      for_lanes<Batch>(problem_.columns, [&](index_t j, auto which) {
+        Batch const mass = load_lanes<Batch>(masses + j, which);
+        moved += where_mass(mass, Batch(mass * costs.cost(i, j, which)));
+      });
+      blocks_.total(k) += double(lane_sum(moved));
+      if (sums) row_sum_[i] = add_masses(k, masses);
+    }
+  }
+  [[gnu::noinline]] T add_masses(index_t k, T const* masses) const {
+    Batch row(T(0));
+    T* const out = blocks_.sums(k);
+    for_few_lanes<Batch>(problem_.columns, [&](index_t j, auto which) {
+      Batch const mass = load_lanes<Batch>(masses + j, which);
+      row += mass;
+      store_lanes(out + j, Batch(load_lanes<Batch>(out + j, which) + mass), which);
     });
+    return lane_sum(row);
   }
 
-  cost_source<Batch, Cost> const& source_;
-  sinkhorn_problem<T, Cost> const& problem_ = source_.problem;
+  cost_source<Batch> const& source_;
+  any_problem<T> const& problem_ = source_.problem;
   row_blocks<Batch> const& blocks_ = source_.blocks;
   T *initial_, *row_sum_, *column_sum_;
-  Iterations<Batch, Cost> domain_;
+  domain_iterations<Batch> domain_;
 };
 
 template <class Arch, has_lanes T, class Cost>
 std::size_t scratch_size(simd<Arch>, sinkhorn<T, host_memory, Cost> const& p) {
   arena<host_memory> space;
-  iteration_scratch<T, Cost>(p, space);
+  iteration_scratch<T> const all(p.batch, space);
+  cost_scratch<T, Cost>(p.cost, p.batch, all.blocks.sums.rows, space);
   return space.bytes();
 }
 
@@ -171,44 +164,59 @@ bool contiguous(sinkhorn<T, host_memory, Cost> const& p) {
          p.history.column_scaling.col_stride == 1;
 }
 
-template <class Arch, has_lanes T, class Cost>
-status run(simd<Arch>, sinkhorn<T, host_memory, Cost> const& p, workspace<host_memory> scratch) {
-  using batch = lanes_of<T, Arch>;
-  if (!contiguous(p) || (p.plan.data != nullptr && p.plan.col_stride != 1))
-    return run(scalar{}, p, scratch);
-  arena<host_memory> space(scratch);
-  iteration_scratch<T, Cost> const all(p, space);
-  all.costs.prepare(p.cost);
+/// A problem without rows or columns.
+template <class T>
+[[gnu::cold, gnu::noinline]] void iterate_nothing(any_problem<T> const& problem) {
+  problem.p.distance(problem.b) = iterate(problem, problem.p.batch.of(problem.p.plan, problem.b));
+}
+
+/// One problem, by one thread of a team; answers whether its data are allowed.
+template <class Batch, class T>
+[[gnu::noinline]] bool solve_problem(any_sinkhorn<T> const& p, index_t b, team const& threads,
+                                     iteration_scratch<T> const& all,
+                                     matrix_view<T, host_memory> cost_rows) {
+  row_blocks<Batch> const blocks(p.batch, b, all.blocks, threads);
+  any_problem<T> problem{p, b, false};
+  cost_source<Batch> const given{problem, blocks, cost_rows};
+  blocks.for_mine(0,
+                  [&](index_t k) { blocks.total(k) = double(largest_in_lanes<Batch>(given, k)); });
+  T const largest = T(blocks.all_totals(larger<double>));
+  if (!choose_domain(problem, largest).ok()) return false;  // all threads agree
+  if (blocks.rows == 0 || blocks.columns == 0) {
+    if (threads.rank == 0) iterate_nothing(problem);
+    return true;
+  }
+  cost_source<Batch> const source{problem, blocks, cost_rows};  // with its epsilon
+  problem_iterations<Batch>(source, all).run();
+  return true;
+}
+template <class Batch, class T>
+[[gnu::noinline]] status solve_problems(any_sinkhorn<T> const& p, iteration_scratch<T> const& all,
+                                        matrix_view<T, host_memory> cost_rows) {
   index_t const problems = p.batch.problems();
   index_t faulty = problems;  // the first problem whose data are not allowed
   for_problems(p.batch, all.order, 2 * p.iterations, [&](index_t b, team const& threads) {
-    row_blocks<batch> const blocks(p.batch, b, all.blocks, threads);
-    sinkhorn_problem<T, Cost> problem{p, b, false};
-    cost_source<batch, Cost> const given{problem, blocks, all.costs};
-    blocks.for_mine(0, [&](index_t k) {
-      blocks.total(k) = double(largest_in_lanes<batch>(given, k, blocks.begin(k), blocks.end(k)));
-    });
-    T const largest = T(blocks.all_totals(larger<double>));
-    if (!choose_domain(problem, largest).ok()) {  // all threads agree
+    if (solve_problem<Batch, T>(p, b, threads, all, cost_rows)) return;
 #ifdef _OPENMP
 #  pragma omp critical(mlot_sinkhorn)
 #endif
-      faulty = std::min(faulty, b);
-      return;
-    }
-    cost_source<batch, Cost> const source{problem, blocks, all.costs};  // with its epsilon
-    if (blocks.rows == 0 || blocks.columns == 0) {
-      if (threads.rank == 0) p.distance(b) = iterate(problem, p.batch.of(p.plan, b));
-    } else if (problem.absorbs) {
-      problem_iterations<batch, Cost, absorbed_iterations>(source, all).run();
-    } else if (problem.logarithmic) {
-      problem_iterations<batch, Cost, logarithmic_iterations>(source, all).run();
-    } else {
-      problem_iterations<batch, Cost, scaling_iterations>(source, all).run();
-    }
+    faulty = std::min(faulty, b);
   });
   if (faulty == problems) return {};
-  sinkhorn_problem<T, Cost> problem{p, faulty, false};
+  any_problem<T> problem{p, faulty, false};
   return choose_domain(problem, largest_magnitude<T>(problem.cost));
+}
+
+template <class Arch, has_lanes T, class Cost>
+status run(simd<Arch>, sinkhorn<T, host_memory, Cost> const& p, workspace<host_memory> scratch) {
+  using batch = lanes_of<T, Arch>;
+  arena<host_memory> space(scratch);
+  iteration_scratch<T> const all(p.batch, space);
+  cost_scratch<T, Cost> const costs(p.cost, p.batch, all.blocks.sums.rows, space);
+  auto const any = with_cost(p, costs.template any<batch>(p.cost));
+  if (!contiguous(p) || (p.plan.data != nullptr && p.plan.col_stride != 1))
+    return run_strided(any, scratch);
+  costs.prepare(p.cost);
+  return solve_problems<batch, T>(any, all, costs.rows);
 }
 }  // namespace mlot::on

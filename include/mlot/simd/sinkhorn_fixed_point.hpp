@@ -7,42 +7,50 @@
 /// there is a matrix for the gradient, and made anew in every sweep where there is none.
 namespace mlot::on {
 /// dSD/dC = P.
-template <class Batch, class Cost, bool Logarithmic>
+template <class Batch>
 struct plan_entries {
   using T = typename Batch::value_type;
-  static constexpr bool computed = cost_source<Batch, Cost>::computed;
-  cost_source<Batch, Cost> const& source;
+  cost_source<Batch> const& source;
   matrix_view<T, host_memory> gradient;
   row_blocks<Batch> const& blocks = source.blocks;
-  sinkhorn_problem<T, Cost> const& problem = source.problem;
+  any_problem<T> const& problem = source.problem;
   index_t iterations = problem.done();
   T const* v = &problem.v(iterations, 0);
+  bool const computed = source.computed, logarithmic = problem.logarithmic;
 
   Batch mass(cost_rows<Batch> const& costs, index_t i, index_t j, auto which) const {
     Batch const u(problem.u(iterations, i));
-    if constexpr (Logarithmic) {
+    if (logarithmic) {
       Batch const log_v = load_lanes<Batch>(v + j, which, -infinity<T>);
       return exponential(Batch(costs.exponent(i, j, which, u) + log_v));
     } else {
       return u * costs.kernel(i, j, which) * load_lanes<Batch>(v + j, which);
     }
   }
-  template <index_t Rows>
-  void last_row_adjoints(index_t, index_t) const {}
-  template <index_t Rows>
-  void entries(cost_rows<Batch> const& costs, index_t i, index_t j, auto which,
-               Batch (&out)[Rows]) const {
-    for (index_t n = 0; n < Rows; ++n) out[n] = mass(costs, i + n, j, which);
+  [[gnu::noinline]] void write_row(cost_rows<Batch> costs, index_t i, index_t first, index_t width,
+                                   T* out) const {
+    for_lanes<Batch>(width, [&](index_t at, auto which) {
+      store_lanes(out + at, mass(costs, i, first + at, which), which);
+    });
   }
+  static void write_rows(void const* self, cost_rows<Batch> costs, index_t, index_t i, index_t rows,
+                         index_t first, index_t width, T* out, index_t stride) {
+    for (index_t n = 0; n < rows; ++n)
+      static_cast<plan_entries const*>(self)->write_row(costs, i + n, first, width,
+                                                        out + n * stride);
+  }
+  entry_writer<Batch> entries() const { return {this, write_rows}; }
 };
 
 /// The system of derivative::implicit of one problem, with the threads of its blocks. Its solver
 /// runs on the first thread; the others wait for the products that it asks for.
-template <class Batch, class Cost, bool Logarithmic>
-struct fixed_point_in_lanes : plan_entries<Batch, Cost, Logarithmic>,
-                              fixed_point_vectors<typename Batch::value_type, Cost> {
-  using plan = plan_entries<Batch, Cost, Logarithmic>;
-  using vectors = fixed_point_vectors<typename Batch::value_type, Cost>;
+template <class Batch>
+struct fixed_point_in_lanes
+    : plan_entries<Batch>,
+      fixed_point_vectors<typename Batch::value_type, any_cost<typename Batch::value_type>> {
+  using plan = plan_entries<Batch>;
+  using vectors =
+      fixed_point_vectors<typename Batch::value_type, any_cost<typename Batch::value_type>>;
   using plan::source, plan::gradient, plan::blocks, plan::problem, plan::mass, plan::computed;
   using vectors::all, vectors::rows, vectors::columns;
   using vectors::row_mass, vectors::mean_cost, vectors::x, vectors::column_cost, vectors::right,
@@ -63,7 +71,7 @@ struct fixed_point_in_lanes : plan_entries<Batch, Cost, Logarithmic>,
           carried += p;
           moved += cost;
           store_lanes(sums + j, Batch(load_lanes<Batch>(sums + j, which) + cost), which);
-          if constexpr (!computed) store_lanes(&gradient(i, j), p, which);
+          if (!computed) store_lanes(&gradient(i, j), p, which);
         });
         row_mass(i) = lane_sum(carried);
         mean_cost(i) = per_mass(lane_sum(moved), row_mass(i));
@@ -115,20 +123,24 @@ struct fixed_point_in_lanes : plan_entries<Batch, Cost, Logarithmic>,
         &y(0), [&](index_t i, T dot) { return x(i) = mean_cost(i) - per_mass(dot, row_mass(i)); },
         [&](index_t j, auto which, Batch const& sum) { store_lanes(&out(j), sum, which); });
   }
-  template <index_t Rows>
-  void entries(cost_rows<Batch> const& costs, index_t i, index_t j, auto which,
-               Batch (&to)[Rows]) const {
-    Batch const own = load_lanes<Batch>(&y(j), which);
-    for (index_t n = 0; n < Rows; ++n) {
-      Batch p;
-      if constexpr (computed)
-        p = mass(costs, i + n, j, which);
-      else
-        p = load_lanes<Batch>(&gradient(i + n, j), which);
-      Batch const surplus = costs.cost(i + n, j, which) - (Batch(x(i + n)) + own);
-      to[n] = where_mass(p, Batch(multiply_add(Batch(surplus * p), source.rate, p)));
-    }
+  static void write_rows(void const* self, cost_rows<Batch> costs, index_t, index_t begin,
+                         index_t count, index_t first, index_t width, T* to, index_t stride) {
+    auto const& own = *static_cast<fixed_point_in_lanes const*>(self);
+    for (index_t i = begin; i < begin + count; ++i)
+      for_lanes<Batch>(width, [&](index_t at, auto which) {
+        index_t const j = first + at;
+        T* const place = to + (i - begin) * stride + at;
+        Batch const p =
+            own.computed ? own.mass(costs, i, j, which) : load_lanes<Batch>(place, which);
+        Batch const surplus =
+            costs.cost(i, j, which) - (Batch(own.x(i)) + load_lanes<Batch>(&own.y(j), which));
+        store_lanes(
+            place,
+            where_mass(p, Batch(multiply_add(Batch(surplus * p), Batch(own.source.rate), p))),
+            which);
+      });
   }
+  entry_writer<Batch> entries() const { return {this, write_rows}; }
 
  private:
   /// One sweep over P: weigh(i, sum_j P(i, j) from[j]) weighs row i into the sums of the columns,
@@ -140,19 +152,23 @@ struct fixed_point_in_lanes : plan_entries<Batch, Cost, Logarithmic>,
       sweep<Batch, T>(
           columns, blocks.begin(k), blocks.end(k), from, blocks.sums(k),
           [&](index_t i, index_t) -> strided_rows<T> {
-            if constexpr (computed)
-              return source
-                  .kernel_rows(k, i,
-                               [&](auto const& costs, index_t n, index_t j, auto which) {
-                                 return this->mass(costs, n, j, which);
-                               })
-                  .from(i);
+            if (computed)
+              return computed_plan(k, i);
             else
               return {&gradient(i, 0), gradient.row_stride};
           },
-          weigh);
+          [&](index_t i, index_t count, T* to) {
+            for (index_t n = 0; n < count; ++n) to[n] = weigh(i + n, to[n]);
+          });
     });
     blocks.for_my_columns(take);
+  }
+  strided_rows<T> computed_plan(index_t k, index_t i) const {
+    auto const some = source.rows(k, i);
+    if (some.first_row == i)
+      for (index_t n = i; n < source.group_end(k, i); ++n)
+        this->write_row(some, n, 0, columns, source.memory(k) + (n - i) * some.stride);
+    return some.from(i);
   }
   bool product_wanted() const {
     blocks.threads.wait();
@@ -164,7 +180,7 @@ struct fixed_point_in_lanes : plan_entries<Batch, Cost, Logarithmic>,
         [&](index_t j, auto which, Batch const& sum) { store_lanes(&out(j), sum, which); });
   }
   T const* row_of_plan(cost_rows<Batch> const& costs, index_t k, index_t i) const {
-    if constexpr (computed) {
+    if (computed) {
       for_lanes<Batch>(columns, [&](index_t j, auto which) {
         store_lanes(blocks.row(k) + j, this->mass(costs, i, j, which), which);
       });

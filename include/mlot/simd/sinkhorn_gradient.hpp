@@ -10,197 +10,185 @@
 /// computed, dSD/dC is made tile by tile and goes into the student's gradient at once.
 namespace mlot::on {
 /// The recursion of one problem, with the threads of its blocks, down to x^1.
-template <class Adjoints>
-void recur(Adjoints const& way_back, typename Adjoints::T* initial) {
-  using T = typename Adjoints::T;
-  using Batch = decltype(way_back.source.rate);
+template <class Batch>
+[[gnu::noinline]] void recur(adjoints<Batch> const& way_back, typename Batch::value_type* initial) {
   auto const& blocks = way_back.blocks;
   auto const& problem = way_back.problem;
   index_t const iterations = way_back.iterations;
   if (blocks.threads.rank == 0)
     for (index_t j = 0; j < problem.columns; ++j) initial[j] = problem.v_before(1, j);
-  auto const write_x = [&](index_t r, index_t j, auto which, Batch const& beta) {
-    store_lanes(way_back.x(r) + j, way_back.column_adjoint(r, j, which, beta), which);
-  };
-
-  // alpha = (P o C) 1, beta = (P o C)^T 1
-  blocks.for_mine(0, [&](index_t k) {
-    T* const out = blocks.sums(k);
-    std::fill_n(out, problem.columns, T(0));
-    way_back.clear_mass(k);
-    for (index_t i = blocks.begin(k); i < blocks.end(k); ++i) {
-      way_back.begin_row(k, i);
-      auto const costs = way_back.source.rows(k, i);
-      Batch moved(T(0));
-      for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
-        Batch const mass = way_back.mass(costs, i, j, which);
-        way_back.add_mass(k, j, which, mass);
-        Batch const p = where_mass(mass, Batch(mass * costs.cost(i, j, which)));
-        moved += p;
-        store_lanes(out + j, Batch(load_lanes<Batch>(out + j, which) + p), which);
-      });
-      way_back.alpha(i) = lane_sum(moved);
-    }
-  });
-  blocks.for_my_columns(
-      [&](index_t j, auto which, Batch const& sum) { write_x(iterations, j, which, sum); });
-  for (index_t r = iterations; r > 1; --r) {
+  for (index_t r = iterations + 1; r > 1; --r) {
     blocks.for_mine(iterations - r + 1, [&](index_t k) {
-      std::fill_n(blocks.sums(k), problem.columns, T(0));
-      way_back.sweep_block(r, k);
+      if (r > iterations)
+        way_back.begin_block(k);
+      else
+        way_back.sweep_block(r, k);
     });
     blocks.for_my_columns([&](index_t j, auto which, Batch const& sum) {
-      write_x(r - 1, j, which, way_back.beta(r, j, which, sum));
+      Batch const beta = r > iterations ? sum : way_back.beta(r, j, which, sum);
+      store_lanes(way_back.x(r - 1) + j, way_back.column_adjoint(r - 1, j, which, beta), which);
     });
   }
 }
 
+/// Where dSD/dC goes: into its matrix, or, where the cost is computed, into the student's table.
+template <class T>
+struct gradient_target {
+  matrix_view<T, host_memory> matrix{};  ///< of all problems, or no memory
+  void const* tables = nullptr;
+  void (*finish)(void const* tables, void const* source, void const* writer) = nullptr;
+};
+
 /// What the rows still lack, and dSD/dC into its matrix.
-template <class Derivative, class Adjoints>
-void finish(sinkhorn_gradient<typename Adjoints::T, host_memory, Derivative> const&,
-            Adjoints const& way_back, matrix_view<typename Adjoints::T, host_memory>) {
-  using Batch = decltype(way_back.source.rate);
-  auto const& blocks = way_back.blocks;
-  blocks.for_mine(way_back.iterations, [&](index_t k) {
-    for_row_groups(blocks.begin(k), blocks.end(k),
-                   [&]<index_t Rows>(index_t i, std::integral_constant<index_t, Rows>) {
-                     way_back.template last_row_adjoints<Rows>(k, i);
-                     auto const costs = way_back.source.rows(k, i);
-                     for_lanes<Batch>(way_back.problem.columns, [&](index_t j, auto which) {
-                       Batch out[Rows];
-                       way_back.template entries<Rows>(costs, i, j, which, out);
-                       for (index_t n = 0; n < Rows; ++n)
-                         store_lanes(&way_back.gradient(i + n, j), out[n], which);
-                     });
-                   });
+template <class Batch>
+[[gnu::noinline]] void finish(cost_source<Batch> const& source,
+                              matrix_view<typename Batch::value_type, host_memory> gradient,
+                              index_t pass, entry_writer<Batch> const& writer) {
+  auto const& blocks = source.blocks;
+  blocks.for_mine(pass, [&](index_t k) {
+    for (index_t i = blocks.begin(k); i < blocks.end(k); i += 4) {
+      index_t const rows = std::min<index_t>(4, blocks.end(k) - i);
+      writer.write(writer.self, source.rows(k, i), k, i, rows, 0, source.problem.columns,
+                   &gradient(i, 0), gradient.row_stride);
+    }
   });
 }
 
 /// The student's gradient, a tile of its tokens at a time: some rows of C at the tile are computed,
 /// become dSD/dC in place, and are added to the tile's gradient.
-template <class Ground, class Derivative, class Adjoints, storage Table>
-void finish(
-    sinkhorn_table_gradient<typename Adjoints::T, host_memory, Ground, Derivative, Table> const& p,
-    Adjoints const& way_back, matrix_view<typename Adjoints::T, host_memory> sums) {
-  using T = typename Adjoints::T;
-  using Batch = decltype(way_back.source.rate);
-  using tile = cost_gradient_tile<Batch, Ground>;
-  auto const& blocks = way_back.blocks;
-  auto const& problem = way_back.problem;
-  auto const& source = way_back.source;
-  index_t const tiles = (problem.columns + tile::most - 1) / tile::most;
-  for (index_t n = blocks.threads.share(tiles); n < blocks.threads.share_end(tiles); ++n) {
-    index_t const first = n * tile::most, width = std::min(tile::most, problem.columns - first);
-    T* const panel = source.panel(n);
-    tile const own{source.ground, source.teacher, panel, width,
-                   sums.data + (panel - source.tables.panels.data)};
-    own.clear();
-    alignas(64) T rows[tile::rows * tile::most];
-    for (index_t begin = 0; begin < problem.rows; begin += tile::rows) {
-      index_t const end = std::min(begin + tile::rows, problem.rows);
-      cost_rows<Batch> const costs{rows, tile::most, begin, first, way_back.source.rate};
-      for_row_groups(begin, end,
-                     [&]<index_t Rows>(index_t i, std::integral_constant<index_t, Rows>) {
-                       T* const out = rows + (i - begin) * tile::most;
-                       write_costs<Batch, Rows>(source.ground, source.teacher, panel,
-                                                problem.row_first + i, width, out, tile::most);
-                       for_lanes<Batch>(width, [&](index_t at, auto which) {
-                         Batch entries[Rows];
-                         way_back.template entries<Rows>(costs, i, first + at, which, entries);
-                         for (index_t r = 0; r < Rows; ++r)
-                           store_lanes(out + r * tile::most + at, entries[r], which);
-                       });
-                     });
-      own.add(problem.row_first + begin, problem.row_first + end,
-              [&](index_t row, index_t at, auto which) {
-                return costs.cost(row - problem.row_first, first + at, which);
-              });
-    }
-    own.write(p.student_gradient, problem.column_first + first, p.weight(problem.b));
-  }
-}
-
-/// Everything that a gradient needs beside its outputs.
-template <class Batch, class Cost, class Derivative>
-struct gradient_scratch {
+template <class Batch, class Gradient, class Costs>
+struct table_target {
   using T = typename Batch::value_type;
-  iteration_scratch<T, Cost> iterations;
-  std::conditional_t<Derivative::whole_history, adjoint_scratch<T>,
-                     derivative_scratch<T, Derivative>>
-      own;
-  matrix_view<T, host_memory> masses{};  ///< of the blocks' columns, for the unrolled gradient
-  matrix_view<T, host_memory> sums{};    ///< of the tiles, where the cost is computed
-  gradient_scratch(sinkhorn<T, host_memory, Cost> const& p, arena<host_memory>& space)
-      : iterations(p, space), own(p, space) {
-    if constexpr (Derivative::whole_history)
-      masses = space.matrix<T>(iterations.blocks.sums.rows, p.batch.longest_row);
-    if constexpr (cost_source<Batch, Cost>::computed) {
-      auto const& panels = iterations.costs.tables.panels;
-      sums = space.matrix<T>(panels.rows, panels.cols);
+  Gradient const& p;
+  Costs const& costs;
+  matrix_view<T, host_memory> sums;
+
+  [[gnu::noinline]] static void finish(void const* self, void const* of, void const* by) {
+    auto const& own = *static_cast<table_target const*>(self);
+    auto const& source = *static_cast<cost_source<Batch> const*>(of);
+    auto const& writer = *static_cast<entry_writer<Batch> const*>(by);
+    auto const& ground = own.p.of.cost.ground;
+    using tile = cost_gradient_tile<Batch, std::remove_cvref_t<decltype(ground)>>;
+    auto const& blocks = source.blocks;
+    auto const& problem = source.problem;
+    auto const& tables = own.costs.tables;
+    auto const teacher = tables.teacher(own.p.of.cost.teacher);
+    index_t const tiles = (problem.columns + tile::most - 1) / tile::most;
+    for (index_t n = blocks.threads.share(tiles); n < blocks.threads.share_end(tiles); ++n) {
+      index_t const first = n * tile::most, width = std::min(tile::most, problem.columns - first);
+      T* const panel = tables.panel(own.costs.batch, problem.b, n);
+      tile const at{ground, teacher, panel, width, own.sums.data + (panel - tables.panels.data)};
+      at.clear();
+      alignas(64) T rows[tile::rows * tile::most], entries[tile::rows * tile::most];
+      for (index_t begin = 0; begin < problem.rows; begin += tile::rows) {
+        index_t const count = std::min(tile::rows, problem.rows - begin);
+        cost_rows<Batch> const costs{rows, tile::most, begin, first, source.rate};
+        write_cost_rows<Batch>(ground, teacher, panel, problem.row_first + begin, count, width,
+                               rows, tile::most);
+        writer.write(writer.self, costs, 0, begin, count, first, width, entries, tile::most);
+        at.add(problem.row_first + begin, problem.row_first + begin + count, entries, tile::most);
+      }
+      at.write(own.p.student_gradient, problem.column_first + first, own.p.weight(problem.b));
     }
   }
+  gradient_target<T> target() const { return {{}, this, finish}; }
 };
 
-/// The derivative that p asks for, of one problem, with the threads of its blocks.
-template <bool Logarithmic, class Gradient, class Batch, class Cost>
-void differentiate_in_lanes(Gradient const& p, cost_source<Batch, Cost> const& source,
-                            gradient_scratch<Batch, Cost, derivative::unrolled> const& all,
-                            matrix_view<typename Batch::value_type, host_memory> gradient) {
-  using adjoints_of = std::conditional_t<Logarithmic, logarithmic_adjoints<Batch, Cost>,
-                                         scaling_adjoints<Batch, Cost>>;
+/// What the marginals get, in whatever derivative.
+template <class T>
+struct marginal_target {
+  vector_view<T, host_memory> row_marginal_gradient, column_marginal_gradient;
+  sinkhorn_solution<T, host_memory> solution;
+};
+
+/// Everything that a gradient needs beside its outputs.
+template <class T, class Derivative>
+struct gradient_scratch {
+  iteration_scratch<T> iterations;
+  derivative_scratch<T, Derivative> own;
+  gradient_scratch(any_sinkhorn<T> const& p, arena<host_memory>& space)
+      : iterations(p.batch, space), own(p, space) {}
+};
+template <class T>
+struct gradient_scratch<T, derivative::unrolled> {
+  iteration_scratch<T> iterations;
+  adjoint_scratch<T> own;
+  gradient_scratch(any_sinkhorn<T> const& p, arena<host_memory>& space)
+      : iterations(p.batch, space),
+        own(p.batch, p.iterations, iterations.blocks.sums.rows, space) {}
+};
+
+template <class Batch, class T>
+void finish(cost_source<Batch> const& source, gradient_target<T> const& to, index_t pass,
+            entry_writer<Batch> const& writer) {
+  if (to.finish != nullptr) return to.finish(to.tables, &source, &writer);
+  finish(source, source.problem.p.batch.of(to.matrix, source.problem.b), pass, writer);
+}
+
+/// The derivative that is asked for, of one problem, with the threads of its blocks.
+template <class Batch, class T>
+[[gnu::noinline]] void differentiate_in_lanes(derivative::unrolled const&,
+                                              marginal_target<T> const& p,
+                                              cost_source<Batch> const& source,
+                                              gradient_scratch<T, derivative::unrolled> const& all,
+                                              gradient_target<T> const& to) {
   auto const& blocks = source.blocks;
   auto* const initial = &all.iterations.initial(source.problem.column_first);
-  adjoints_of const way_back{{source, gradient, all.own, all.masses, initial}};
+  adjoints<Batch> const way_back{source, source.problem.p.batch.of(to.matrix, source.problem.b),
+                                 all.own, initial};
   recur(way_back, initial);
-  if constexpr (cost_source<Batch, Cost>::computed) {  // y^1, which a matrix gets with its entries
+  if (source.computed) {  // y^1, which a matrix gets with its entries
     blocks.for_mine(way_back.iterations, [&](index_t k) { way_back.sweep_block(1, k); });
     blocks.threads.wait();
   }
-  finish(p, way_back, all.sums);
+  finish(source, to, way_back.iterations, way_back.entries());
   blocks.threads.wait();
   if (blocks.threads.rank == 0)
     write_marginal_gradients(
         p, source.problem, [&](index_t r, index_t i) { return way_back.own_y(r, i); },
         [&](index_t r, index_t j) { return way_back.own_x(r, j); });
 }
-template <bool Logarithmic, class Gradient, class Batch, class Cost>
-void differentiate_in_lanes(Gradient const& p, cost_source<Batch, Cost> const& source,
-                            gradient_scratch<Batch, Cost, derivative::implicit> const& all,
-                            matrix_view<typename Batch::value_type, host_memory> gradient) {
-  fixed_point_in_lanes<Batch, Cost, Logarithmic> const at{{source, gradient},
-                                                          {source.problem, all.own}};
+template <class Batch, class T>
+void differentiate_in_lanes(derivative::implicit const& how, marginal_target<T> const& p,
+                            cost_source<Batch> const& source,
+                            gradient_scratch<T, derivative::implicit> const& all,
+                            gradient_target<T> const& to) {
+  fixed_point_in_lanes<Batch> const at{
+      {source, source.problem.p.batch.of(to.matrix, source.problem.b)}, {source.problem, all.own}};
   at.begin();
-  index_t const iterations = at.solve(p.how);
+  index_t const iterations = at.solve(how);
   at.end();
   if (source.blocks.threads.rank == 0) write_solution(p, at, iterations);
-  finish(p, at, all.sums);
+  finish(source, to, at.iterations, at.entries());
 }
-template <bool Logarithmic, class Gradient, class Batch, class Cost>
-void differentiate_in_lanes(Gradient const& p, cost_source<Batch, Cost> const& source,
-                            gradient_scratch<Batch, Cost, derivative::plan_constant> const& all,
-                            matrix_view<typename Batch::value_type, host_memory> gradient) {
-  finish(p, plan_entries<Batch, Cost, Logarithmic>{source, gradient}, all.sums);
+template <class Batch, class T>
+void differentiate_in_lanes(derivative::plan_constant const&, marginal_target<T> const&,
+                            cost_source<Batch> const& source,
+                            gradient_scratch<T, derivative::plan_constant> const&,
+                            gradient_target<T> const& to) {
+  plan_entries<Batch> const plan{source, {}};
+  finish(source, to, plan.iterations, plan.entries());
 }
-template <bool Logarithmic, class Gradient, class Batch, class Cost>
-void differentiate_in_lanes(Gradient const& p, cost_source<Batch, Cost> const& source,
-                            gradient_scratch<Batch, Cost, derivative::envelope> const& all,
-                            matrix_view<typename Batch::value_type, host_memory> gradient) {
-  finish(p, plan_entries<Batch, Cost, Logarithmic>{source, gradient}, all.sums);
+template <class Batch, class T>
+void differentiate_in_lanes(derivative::envelope const&, marginal_target<T> const& p,
+                            cost_source<Batch> const& source,
+                            gradient_scratch<T, derivative::envelope> const&,
+                            gradient_target<T> const& to) {
+  plan_entries<Batch> const plan{source, {}};
+  finish(source, to, plan.iterations, plan.entries());
   if (source.blocks.threads.rank == 0) write_envelope_gradients(p, source.problem);
 }
 
-/// `gradient_of(b)` is the matrix dSD/dC of problem b, where there is one.
-template <class Batch, class Gradient, class Cost, class Derivative, class GradientOf>
-void differentiate_all(Gradient const& p,
-                       sinkhorn<typename Batch::value_type, host_memory, Cost> const& of,
-                       gradient_scratch<Batch, Cost, Derivative> const& all,
-                       GradientOf gradient_of) {
-  using T = typename Batch::value_type;
+template <class Batch, class T, class Derivative>
+[[gnu::noinline]] void differentiate_all(Derivative const& how, marginal_target<T> const& p,
+                                         any_sinkhorn<T> const& of,
+                                         gradient_scratch<T, Derivative> const& all,
+                                         matrix_view<T, host_memory> cost_rows,
+                                         gradient_target<T> const& to) {
   auto const zero = [](index_t, index_t) { return T(0); };
-  all.iterations.costs.prepare(of.cost);
   index_t const sweeps = Derivative::whole_history ? of.iterations : Derivative::solves ? 32 : 1;
   for_problems(of.batch, all.iterations.order, 4 * sweeps, [&](index_t b, team const& threads) {
-    sinkhorn_problem<T, Cost> const problem{of, b};
+    any_problem<T> const problem{of, b};
     if (problem.rows == 0 || problem.columns == 0) {
       if (threads.rank != 0) return;
       write_marginal_gradients(p, problem, zero, zero);
@@ -209,29 +197,39 @@ void differentiate_all(Gradient const& p,
       return;
     }
     row_blocks<Batch> const blocks(of.batch, b, all.iterations.blocks, threads);
-    cost_source<Batch, Cost> const source{problem, blocks, all.iterations.costs};
-    if (problem.logarithmic)
-      differentiate_in_lanes<true>(p, source, all, gradient_of(b));
-    else
-      differentiate_in_lanes<false>(p, source, all, gradient_of(b));
+    cost_source<Batch> const source{problem, blocks, cost_rows};
+    differentiate_in_lanes(how, p, source, all, to);
   });
 }
+
+/// The scratch of one gradient: that of its iterations, of its costs, and of the tiles.
+template <class T, class Cost, class Derivative>
+struct whole_gradient_scratch {
+  gradient_scratch<T, Derivative> own;
+  cost_scratch<T, Cost> costs;
+  whole_gradient_scratch(sinkhorn<T, host_memory, Cost> const& p, arena<host_memory>& space)
+      : own(with_cost(p, any_cost<T>{}), space),
+        costs(p.cost, p.batch, own.iterations.blocks.sums.rows, space) {}
+};
 
 template <class Arch, has_lanes T, class Derivative>
 std::size_t scratch_size(simd<Arch>, sinkhorn_gradient<T, host_memory, Derivative> const& p) {
   arena<host_memory> space;
-  gradient_scratch<lanes_of<T, Arch>, matrix_view<T const, host_memory>, Derivative>(p.of, space);
+  whole_gradient_scratch<T, matrix_view<T const, host_memory>, Derivative>(p.of, space);
   return space.bytes();
 }
 
 template <class Arch, has_lanes T, class Derivative>
 status run(simd<Arch>, sinkhorn_gradient<T, host_memory, Derivative> const& p,
            workspace<host_memory> scratch) {
-  if (!contiguous(p.of) || p.cost_gradient.col_stride != 1) return run(scalar{}, p, scratch);
+  if (!contiguous(p.of) || p.cost_gradient.col_stride != 1) return run_strided(p, scratch);
+  using batch = lanes_of<T, Arch>;
   arena<host_memory> space(scratch);
-  gradient_scratch<lanes_of<T, Arch>, matrix_view<T const, host_memory>, Derivative> const all(
-      p.of, space);
-  differentiate_all(p, p.of, all, [&](index_t b) { return p.of.batch.of(p.cost_gradient, b); });
+  whole_gradient_scratch<T, matrix_view<T const, host_memory>, Derivative> const all(p.of, space);
+  differentiate_all<batch, T>(p.how,
+                              {p.row_marginal_gradient, p.column_marginal_gradient, p.solution},
+                              with_cost(p.of, all.costs.template any<batch>(p.of.cost)), all.own,
+                              all.costs.rows, {p.cost_gradient});
   return {};
 }
 
@@ -239,19 +237,29 @@ template <class Arch, has_lanes T, class Ground, class Derivative, storage Table
 std::size_t scratch_size(
     simd<Arch>, sinkhorn_table_gradient<T, host_memory, Ground, Derivative, Table> const& p) {
   arena<host_memory> space;
-  gradient_scratch<lanes_of<T, Arch>, table_cost<T, host_memory, Ground, Table>, Derivative>(p.of,
+  whole_gradient_scratch<T, table_cost<T, host_memory, Ground, Table>, Derivative> const all(p.of,
                                                                                              space);
+  space.matrix<T>(all.costs.tables.panels.rows, all.costs.tables.panels.cols);
   return space.bytes();
 }
 
 template <class Arch, has_lanes T, class Ground, class Derivative, storage Table>
 status run(simd<Arch>, sinkhorn_table_gradient<T, host_memory, Ground, Derivative, Table> const& p,
            workspace<host_memory> scratch) {
-  if (!contiguous(p.of)) return run(scalar{}, p, scratch);
+  using batch = lanes_of<T, Arch>;
+  if (!contiguous(p.of)) return run_strided(p, scratch);
   arena<host_memory> space(scratch);
-  gradient_scratch<lanes_of<T, Arch>, table_cost<T, host_memory, Ground, Table>, Derivative> const
-      all(p.of, space);
-  differentiate_all(p, p.of, all, [](index_t) { return matrix_view<T, host_memory>(); });
+  whole_gradient_scratch<T, table_cost<T, host_memory, Ground, Table>, Derivative> const all(p.of,
+                                                                                             space);
+  auto const& panels = all.costs.tables.panels;
+  auto const sums = space.matrix<T>(panels.rows, panels.cols);
+  all.costs.prepare(p.of.cost);
+  table_target<batch, std::remove_cvref_t<decltype(p)>,
+               std::remove_cvref_t<decltype(all.costs)>> const to{p, all.costs, sums};
+  differentiate_all<batch, T>(p.how,
+                              {p.row_marginal_gradient, p.column_marginal_gradient, p.solution},
+                              with_cost(p.of, all.costs.template any<batch>(p.of.cost)), all.own,
+                              all.costs.rows, to.target());
   for (index_t b = 0; b < p.of.batch.problems(); ++b)  // no teacher tokens: nothing comes back
     if (p.of.batch.row_count(b) == 0)
       for (index_t j = p.of.batch.column_offset(b); j < p.of.batch.column_offset(b + 1); ++j)

@@ -16,9 +16,12 @@ struct absorption_scratch {
 /// Lanes of b, 0 outside the problem.
 template <class Batch, class Problem>
 Batch column_marginal(Problem const& problem, index_t j, auto which) {
-  constexpr bool all = std::same_as<decltype(which), all_lanes>;
-  if (all && problem.p.column_marginal.each.empty()) return Batch(problem.p.column_marginal.one);
-  alignas(64) typename Batch::value_type lane[Batch::size] = {};
+  using T = typename Batch::value_type;
+  auto const& marginal = problem.p.column_marginal;
+  if (marginal.each.stride == 1 && !marginal.each.empty())
+    return load_lanes<Batch>(&marginal.each(problem.column_first + j), which);
+  if (marginal.each.empty()) return lanes_within(Batch(marginal.one), which);
+  alignas(64) T lane[Batch::size] = {};
   index_t const last = std::min<index_t>(Batch::size, problem.columns - j);
   for (index_t l = 0; l < last; ++l) lane[l] = problem.b_of(j + l);
   return Batch::load_aligned(lane);
@@ -34,22 +37,32 @@ T share_of(T numerator, T denominator) {
   return denominator > T(0) ? T(numerator / denominator) : T(0);
 }
 
-/// Row i of block k of a kernel.
-template <class Source, class T, class Entry>
-void write_kernel_row(Source const& source, index_t k, index_t i, T* kernel, Entry entry) {
-  using batch = decltype(source.rate);
-  auto const costs = source.rows(k, i);
-  for_lanes<batch>(source.problem.columns, [=](index_t j, auto which) {
-    store_lanes(kernel + j, entry(costs, i, j, which), which);
+/// Entries of dSD/dC: what all derivatives answer, some rows (of one block) and columns at a time.
+/// rows of a stored kernel are `out` itself.
+template <class Batch>
+struct entry_writer {
+  using T = typename Batch::value_type;
+  void const* self;
+  void (*write)(void const* self, cost_rows<Batch> costs, index_t k, index_t i, index_t rows,
+                index_t first, index_t width, T* out, index_t stride);
+};
+
+/// Row i of exp(-C / epsilon), `width` columns from `first` on.
+template <class Batch, class T>
+[[gnu::noinline, gnu::flatten]] void write_gibbs_row(cost_rows<Batch> costs, index_t i,
+                                                     index_t first, index_t width, T* out) {
+  for_lanes<Batch>(width, [=](index_t at, auto which) {
+    store_lanes(out + at, costs.kernel(i, first + at, which), which);
   });
 }
 
 /// Some rows of a sweep over a kernel K with `columns` columns:
-///   dot(i) = sum_j K(i, j) in(j),   weight(i) = weigh(i, dot(i)),   out(j) += weight(i) K(i, j)
-/// rows_of(i, count) answers rows i .. i + count - 1 of K.
+///   dot(i) = sum_j K(i, j) in(j),   weight(i) of dot(i),   out(j) += weight(i) K(i, j)
+/// rows_of(i, count) answers rows i .. i + count - 1 of K; weigh(i, count, x) makes of their dots
+/// x[0] .. their weights.
 template <class Batch, class T, class RowsOf, class Weigh>
-void sweep(index_t columns, index_t begin, index_t end, T const* in, T* out, RowsOf rows_of,
-           Weigh weigh) {
+[[gnu::noinline, gnu::flatten]] void sweep(index_t columns, index_t begin, index_t end, T const* in,
+                                           T* out, RowsOf rows_of, Weigh weigh) {
   for_row_groups(begin, end, [&]<index_t Rows>(index_t i, std::integral_constant<index_t, Rows>) {
     strided_rows<T> const kernel = rows_of(i, Rows);
     Batch dot[Rows], weight[Rows];
@@ -60,7 +73,10 @@ void sweep(index_t columns, index_t begin, index_t end, T const* in, T* out, Row
         dot[r] =
             multiply_add(load_lanes<Batch>(kernel.first + r * kernel.stride + j, which), x, dot[r]);
     });
-    for (index_t r = 0; r < Rows; ++r) weight[r] = Batch(T(weigh(i + r, lane_sum(dot[r]))));
+    T factor[Rows];
+    for (index_t r = 0; r < Rows; ++r) factor[r] = lane_sum(dot[r]);
+    weigh(i, Rows, factor);
+    for (index_t r = 0; r < Rows; ++r) weight[r] = Batch(factor[r]);
     for_lanes<Batch>(columns, [&](index_t j, auto which) {
       Batch sum = load_lanes<Batch>(out + j, which);
       for (index_t r = 0; r < Rows; ++r)

@@ -79,7 +79,7 @@ template <class Arch, has_lanes T, class Kind, storage Teacher, storage S, stora
 status run(simd<Arch>, sparse_divergence<T, Kind, Teacher, S, G> const& p,
            workspace<host_memory> scratch) {
   if (p.student_logits.col_stride != 1 || (p.backward() && p.gradient.col_stride != 1))
-    return run(scalar{}, p, scratch);
+    return run_strided(p, scratch);
   arena<host_memory> space(scratch);
   sparse_lists<T> lists(p, space);
   sparse_spaces<T> const spaces(p, max_threads(), space);

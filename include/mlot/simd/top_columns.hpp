@@ -10,7 +10,7 @@ requires has_lanes<accumulator_t<S>> status run(simd<Arch>, top_columns<S, host_
                                                 workspace<host_memory> scratch) {
   using batch = lanes_of<accumulator_t<S>, Arch>;
   constexpr index_t width = index_t(batch::size);
-  if (p.mass.col_stride != 1) return run(scalar{}, p, scratch);
+  if (p.mass.col_stride != 1) return run_strided(p, scratch);
   parallel_for(p.ids.rows, 1, p.ids.rows * p.mass.cols, [&](index_t b) {
     index_t const r = p.row_of(b);
     ranking<S> best{p.mass.row(r < 0 ? 0 : r), p.ids.row(b)};

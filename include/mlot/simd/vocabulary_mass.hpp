@@ -249,7 +249,7 @@ status run(simd<Arch>, vocabulary_mass<T, S, host_memory> const& p,
            workspace<host_memory> scratch) {
   bool contiguous = p.logits.col_stride == 1;
   for (int c = 0; c < p.temperatures; ++c) contiguous &= p.at[c].mass.col_stride == 1;
-  if (!contiguous) return run(scalar{}, p, scratch);
+  if (!contiguous) return run_strided(p, scratch);
   arena<host_memory> space(scratch);
   mass_scratch<T> const all(p, space);
   mass_pass<lanes_of<T, Arch>, T, S> const pass{p, all};
