@@ -6,13 +6,15 @@
 namespace mlot::on {
 template <class T, class Cost>
 struct projection_scratch {
+  packed_sinkhorn<T, Cost> packed;
   block_scratch<T> blocks;
   cost_scratch<T, Cost> costs;
   matrix_view<T, host_memory> turned;  ///< (D, column tokens) the points
   vector_view<index_t, host_memory> order;
   projection_scratch(barycentric_projection<T, host_memory, Cost> const& p,
                      arena<host_memory>& space)
-      : blocks(p.of.batch, space),
+      : packed(p.of, space),
+        blocks(p.of.batch, space),
         costs(p.of.cost, p.of.batch, blocks.sums.rows, space),
         turned(space.matrix<T>(p.points.cols, p.points.rows)),
         order(space.vector<index_t>(p.of.batch.problems())) {}
@@ -61,12 +63,12 @@ template <class Arch, has_lanes T, class Cost>
 status run(simd<Arch>, barycentric_projection<T, host_memory, Cost> const& p,
            workspace<host_memory> scratch) {
   using batch = lanes_of<T, Arch>;
-  if (!contiguous(p.of)) return run_strided(p, scratch);
   if (status const s = check_points<T>(p.points); !s.ok()) return s;
   arena<host_memory> space(scratch);
   projection_scratch<T, Cost> const all(p, space);
+  all.packed.load();
   all.costs.prepare(p.of.cost);
-  auto const of = with_cost(p.of, all.costs.template any<batch>(p.of.cost));
+  auto const of = with_cost(all.packed.of, all.costs.template any<batch>(all.packed.of.cost));
   turn<T>(p.points, all.turned);
   for_problems(p.of.batch, all.order, 1 + p.points.cols, [&](index_t b, team const& threads) {
     row_blocks<batch> const blocks(p.of.batch, b, all.blocks, threads);

@@ -22,10 +22,11 @@ template <class Batch>
 /// A row of P, and rows of C that are computed.
 template <class T, class Cost>
 struct plan_rows_scratch {
+  packed_sinkhorn<T, Cost> packed;
   block_scratch<T> block;
   cost_scratch<T, Cost> costs;
   plan_rows_scratch(sinkhorn<T, host_memory, Cost> const& p, arena<host_memory>& space)
-      : block(p.batch.longest_row, space), costs(p.cost, p.batch, 1, space) {}
+      : packed(p, space), block(p.batch.longest_row, space), costs(p.cost, p.batch, 1, space) {}
 };
 
 template <class Arch, has_lanes T, class Cost, class Receive>
@@ -39,11 +40,11 @@ template <class Arch, has_lanes T, class Cost, class Receive>
 status run(simd<Arch>, plan_rows<T, host_memory, Cost, Receive> const& p,
            workspace<host_memory> scratch) {
   using batch = lanes_of<T, Arch>;
-  if (!contiguous(p.of)) return run_strided(p, scratch);
   arena<host_memory> space(scratch);
   plan_rows_scratch<T, Cost> const all(p.of, space);
+  all.packed.load();
   all.costs.prepare(p.of.cost);
-  auto const of = with_cost(p.of, all.costs.template any<batch>(p.of.cost));
+  auto const of = with_cost(all.packed.of, all.costs.template any<batch>(all.packed.of.cost));
   for (index_t b = 0; b < p.of.batch.problems(); ++b) {
     any_problem<T> const problem{of, b};
     auto const block = row_blocks<batch>::whole(p.of.batch, b, all.block);

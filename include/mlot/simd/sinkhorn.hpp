@@ -4,6 +4,7 @@
 
 #include "mlot/scalar/sinkhorn.hpp"
 #include "mlot/simd/device.hpp"
+#include "mlot/simd/packed_sinkhorn.hpp"
 #include "mlot/simd/sinkhorn_domains.hpp"
 namespace mlot::on {
 /// The largest magnitude of the costs in block k: largest_magnitude.
@@ -142,32 +143,43 @@ class problem_iterations {
   domain_iterations<Batch> domain_;
 };
 
+/// Scratch of a whole call.
+template <class T, class Cost>
+struct sinkhorn_scratch {
+  packed_sinkhorn<T, Cost> packed;
+  packed_matrix<T> plan;
+  iteration_scratch<T> iterations;
+  cost_scratch<T, Cost> costs;
+  sinkhorn_scratch(sinkhorn<T, host_memory, Cost> const& p, arena<host_memory>& space)
+      : packed(p, space),
+        plan(p.plan, space),
+        iterations(p.batch, space),
+        costs(p.cost, p.batch, iterations.blocks.sums.rows, space) {
+    packed.of.plan = plan.view();
+  }
+};
+
 template <class Arch, has_lanes T, class Cost>
 std::size_t scratch_size(simd<Arch>, sinkhorn<T, host_memory, Cost> const& p) {
   arena<host_memory> space;
-  iteration_scratch<T> const all(p.batch, space);
-  cost_scratch<T, Cost>(p.cost, p.batch, all.blocks.sums.rows, space);
+  sinkhorn_scratch<T, Cost>(p, space);
   return space.bytes();
 }
 
-template <has_lanes T>
-bool contiguous(matrix_view<T const, host_memory> const& cost) {
-  return cost.col_stride == 1;
-}
-template <has_lanes T, class Ground, storage Table>
-bool contiguous(table_cost<T, host_memory, Ground, Table> const&) {
-  return true;
-}
-template <has_lanes T, class Cost>
-bool contiguous(sinkhorn<T, host_memory, Cost> const& p) {
-  return contiguous(p.cost) && p.history.row_scaling.col_stride == 1 &&
-         p.history.column_scaling.col_stride == 1;
-}
-
-/// A problem without rows or columns.
+/// A problem without rows or columns: nothing has a scaling, and every column lacks its mass.
 template <class T>
-[[gnu::cold, gnu::noinline]] void iterate_nothing(any_problem<T> const& problem) {
-  problem.p.distance(problem.b) = iterate(problem, problem.p.batch.of(problem.p.plan, problem.b));
+[[gnu::cold, gnu::noinline]] void solve_empty(any_problem<T> const& problem) {
+  T const nothing = problem.logarithmic ? -infinity<T> : T(0), mass = problem.column_mass();
+  bool const converged = problem.p.tolerance > T(0) && mass <= problem.p.tolerance * mass;
+  index_t const done = converged ? 1 : problem.p.iterations;
+  for (index_t r = 1; r <= done; ++r) {
+    for (index_t i = 0; i < problem.rows; ++i) problem.u(r, i) = nothing;
+    for (index_t j = 0; j < problem.columns; ++j) problem.v(r, j) = nothing;
+  }
+  problem.finish(done, converged);
+  auto const no_mass = [](index_t) { return T(0); };
+  write_report(problem, no_mass, no_mass);
+  problem.p.distance(problem.b) = T(0);
 }
 
 /// One problem, by one thread of a team; answers whether its data are allowed.
@@ -183,7 +195,7 @@ template <class Batch, class T>
   T const largest = T(blocks.all_totals(larger<double>));
   if (!choose_domain(problem, largest).ok()) return false;  // all threads agree
   if (blocks.rows == 0 || blocks.columns == 0) {
-    if (threads.rank == 0) iterate_nothing(problem);
+    if (threads.rank == 0) solve_empty(problem);
     return true;
   }
   cost_source<Batch> const source{problem, blocks, cost_rows};  // with its epsilon
@@ -211,12 +223,14 @@ template <class Arch, has_lanes T, class Cost>
 status run(simd<Arch>, sinkhorn<T, host_memory, Cost> const& p, workspace<host_memory> scratch) {
   using batch = lanes_of<T, Arch>;
   arena<host_memory> space(scratch);
-  iteration_scratch<T> const all(p.batch, space);
-  cost_scratch<T, Cost> const costs(p.cost, p.batch, all.blocks.sums.rows, space);
-  auto const any = with_cost(p, costs.template any<batch>(p.cost));
-  if (!contiguous(p) || (p.plan.data != nullptr && p.plan.col_stride != 1))
-    return run_strided(any, scratch);
-  costs.prepare(p.cost);
-  return solve_problems<batch, T>(any, all, costs.rows);
+  sinkhorn_scratch<T, Cost> const all(p, space);
+  auto const& of = all.packed.of;
+  all.packed.cost.load(), all.plan.load();
+  all.costs.prepare(of.cost);
+  status const s = solve_problems<batch, T>(with_cost(of, all.costs.template any<batch>(of.cost)),
+                                            all.iterations, all.costs.rows);
+  if (!s.ok()) return s;
+  all.packed.row_scaling.store(), all.packed.column_scaling.store(), all.plan.store();
+  return {};
 }
 }  // namespace mlot::on

@@ -56,39 +56,39 @@ template <class Batch>
 
 /// The student's gradient, a tile of its tokens at a time: some rows of C at the tile are computed,
 /// become dSD/dC in place, and are added to the tile's gradient.
-template <class Batch, class Gradient, class Costs>
+template <class Batch, class T, class Ground, storage Table>
 struct table_target {
-  using T = typename Batch::value_type;
-  Gradient const& p;
-  Costs const& costs;
-  matrix_view<T, host_memory> sums;
+  Ground const& ground;
+  cost_scratch<T, table_cost<T, host_memory, Ground, Table>> const& costs;
+  matrix_view<T, host_memory> sums, student_gradient;
+  one_or_each<T, host_memory> weight;
 
   [[gnu::noinline]] static void finish(void const* self, void const* of, void const* by) {
     auto const& own = *static_cast<table_target const*>(self);
     auto const& source = *static_cast<cost_source<Batch> const*>(of);
     auto const& writer = *static_cast<entry_writer<Batch> const*>(by);
-    auto const& ground = own.p.of.cost.ground;
-    using tile = cost_gradient_tile<Batch, std::remove_cvref_t<decltype(ground)>>;
+    using tile = cost_gradient_tile<Batch, Ground>;
     auto const& blocks = source.blocks;
     auto const& problem = source.problem;
     auto const& tables = own.costs.tables;
-    auto const teacher = tables.teacher(own.p.of.cost.teacher);
+    auto const teacher = tables.teacher(own.costs.of->teacher);
     index_t const tiles = (problem.columns + tile::most - 1) / tile::most;
     for (index_t n = blocks.threads.share(tiles); n < blocks.threads.share_end(tiles); ++n) {
       index_t const first = n * tile::most, width = std::min(tile::most, problem.columns - first);
       T* const panel = tables.panel(own.costs.batch, problem.b, n);
-      tile const at{ground, teacher, panel, width, own.sums.data + (panel - tables.panels.data)};
+      tile const at{own.ground, teacher, panel, width,
+                    own.sums.data + (panel - tables.panels.data)};
       at.clear();
       alignas(64) T rows[tile::rows * tile::most], entries[tile::rows * tile::most];
       for (index_t begin = 0; begin < problem.rows; begin += tile::rows) {
         index_t const count = std::min(tile::rows, problem.rows - begin);
         cost_rows<Batch> const costs{rows, tile::most, begin, first, source.rate};
-        write_cost_rows<Batch>(ground, teacher, panel, problem.row_first + begin, count, width,
+        write_cost_rows<Batch>(own.ground, teacher, panel, problem.row_first + begin, count, width,
                                rows, tile::most);
         writer.write(writer.self, costs, 0, begin, count, first, width, entries, tile::most);
         at.add(problem.row_first + begin, problem.row_first + begin + count, entries, tile::most);
       }
-      at.write(own.p.student_gradient, problem.column_first + first, own.p.weight(problem.b));
+      at.write(own.student_gradient, problem.column_first + first, own.weight(problem.b));
     }
   }
   gradient_target<T> target() const { return {{}, this, finish}; }
@@ -202,64 +202,77 @@ template <class Batch, class T, class Derivative>
   });
 }
 
-/// The scratch of one gradient: that of its iterations, of its costs, and of the tiles.
+/// Scratch of a whole call.
 template <class T, class Cost, class Derivative>
 struct whole_gradient_scratch {
+  packed_sinkhorn<T, Cost> packed;
   gradient_scratch<T, Derivative> own;
   cost_scratch<T, Cost> costs;
   whole_gradient_scratch(sinkhorn<T, host_memory, Cost> const& p, arena<host_memory>& space)
-      : own(with_cost(p, any_cost<T>{}), space),
+      : packed(p, space),
+        own(with_cost(p, any_cost<T>{}), space),
         costs(p.cost, p.batch, own.iterations.blocks.sums.rows, space) {}
+  /// Writes to `to` what a gradient asks for.
+  template <class Batch, class Gradient>
+  void differentiate(Gradient const& p, gradient_target<T> const& to) const {
+    differentiate_all<Batch, T>(
+        p.how, {p.row_marginal_gradient, p.column_marginal_gradient, p.solution},
+        with_cost(packed.of, costs.template any<Batch>(packed.of.cost)), own, costs.rows, to);
+  }
 };
 
+template <class T, class Derivative>
+struct matrix_gradient_scratch {
+  whole_gradient_scratch<T, matrix_view<T const, host_memory>, Derivative> whole;
+  packed_matrix<T> gradient;
+  matrix_gradient_scratch(sinkhorn_gradient<T, host_memory, Derivative> const& p,
+                          arena<host_memory>& space)
+      : whole(p.of, space), gradient(p.cost_gradient, space) {}
+};
 template <class Arch, has_lanes T, class Derivative>
 std::size_t scratch_size(simd<Arch>, sinkhorn_gradient<T, host_memory, Derivative> const& p) {
   arena<host_memory> space;
-  whole_gradient_scratch<T, matrix_view<T const, host_memory>, Derivative>(p.of, space);
+  matrix_gradient_scratch<T, Derivative>(p, space);
   return space.bytes();
 }
-
 template <class Arch, has_lanes T, class Derivative>
 status run(simd<Arch>, sinkhorn_gradient<T, host_memory, Derivative> const& p,
            workspace<host_memory> scratch) {
-  if (!contiguous(p.of) || p.cost_gradient.col_stride != 1) return run_strided(p, scratch);
-  using batch = lanes_of<T, Arch>;
   arena<host_memory> space(scratch);
-  whole_gradient_scratch<T, matrix_view<T const, host_memory>, Derivative> const all(p.of, space);
-  differentiate_all<batch, T>(p.how,
-                              {p.row_marginal_gradient, p.column_marginal_gradient, p.solution},
-                              with_cost(p.of, all.costs.template any<batch>(p.of.cost)), all.own,
-                              all.costs.rows, {p.cost_gradient});
+  matrix_gradient_scratch<T, Derivative> const all(p, space);
+  all.whole.packed.load(), all.gradient.load();
+  all.whole.template differentiate<lanes_of<T, Arch>>(p, {all.gradient.view()});
+  all.gradient.store();
   return {};
 }
 
+template <class T, class Ground, class Derivative, storage Table>
+struct table_gradient_scratch {
+  using Cost = table_cost<T, host_memory, Ground, Table>;
+  whole_gradient_scratch<T, Cost, Derivative> whole;
+  matrix_view<T, host_memory> sums;  ///< of every tile: its tokens' gradient
+  table_gradient_scratch(sinkhorn<T, host_memory, Cost> const& p, arena<host_memory>& space)
+      : whole(p, space),
+        sums(space.matrix<T>(whole.costs.tables.panels.rows, whole.costs.tables.panels.cols)) {}
+};
 template <class Arch, has_lanes T, class Ground, class Derivative, storage Table>
 std::size_t scratch_size(
     simd<Arch>, sinkhorn_table_gradient<T, host_memory, Ground, Derivative, Table> const& p) {
   arena<host_memory> space;
-  whole_gradient_scratch<T, table_cost<T, host_memory, Ground, Table>, Derivative> const all(p.of,
-                                                                                             space);
-  space.matrix<T>(all.costs.tables.panels.rows, all.costs.tables.panels.cols);
+  table_gradient_scratch<T, Ground, Derivative, Table>(p.of, space);
   return space.bytes();
 }
-
 template <class Arch, has_lanes T, class Ground, class Derivative, storage Table>
 status run(simd<Arch>, sinkhorn_table_gradient<T, host_memory, Ground, Derivative, Table> const& p,
            workspace<host_memory> scratch) {
   using batch = lanes_of<T, Arch>;
-  if (!contiguous(p.of)) return run_strided(p, scratch);
   arena<host_memory> space(scratch);
-  whole_gradient_scratch<T, table_cost<T, host_memory, Ground, Table>, Derivative> const all(p.of,
-                                                                                             space);
-  auto const& panels = all.costs.tables.panels;
-  auto const sums = space.matrix<T>(panels.rows, panels.cols);
-  all.costs.prepare(p.of.cost);
-  table_target<batch, std::remove_cvref_t<decltype(p)>,
-               std::remove_cvref_t<decltype(all.costs)>> const to{p, all.costs, sums};
-  differentiate_all<batch, T>(p.how,
-                              {p.row_marginal_gradient, p.column_marginal_gradient, p.solution},
-                              with_cost(p.of, all.costs.template any<batch>(p.of.cost)), all.own,
-                              all.costs.rows, to.target());
+  table_gradient_scratch<T, Ground, Derivative, Table> const all(p.of, space);
+  all.whole.packed.load();
+  all.whole.costs.prepare(p.of.cost);
+  table_target<batch, T, Ground, Table> const to{p.of.cost.ground, all.whole.costs, all.sums,
+                                                 p.student_gradient, p.weight};
+  all.whole.template differentiate<batch>(p, to.target());
   for (index_t b = 0; b < p.of.batch.problems(); ++b)  // no teacher tokens: nothing comes back
     if (p.of.batch.row_count(b) == 0)
       for (index_t j = p.of.batch.column_offset(b); j < p.of.batch.column_offset(b + 1); ++j)
