@@ -22,6 +22,14 @@ concept has_version = requires(Device device, Primitive const& p,
   run(device, p, scratch);
 };
 
+namespace detail {
+/// Out of line: a file has one copy of the checks of a primitive.
+template <class Primitive>
+[[gnu::noinline]] status check_arguments(Primitive const& p) {
+  return p.check();
+}
+}  // namespace detail
+
 /// The one door to every primitive and every loss: checks the arguments, then runs them on
 /// `device`. Host devices finish before it returns; a CUDA launch is asynchronous on its stream.
 template <class Device, class Primitive>
@@ -32,7 +40,7 @@ status compute(Device device, Primitive const& p,
   static_assert(
       has_version<Device, Primitive>,
       "mlot::compute: no version for this device; include its header, e.g. mlot/mlot.hpp");
-  if (status const checked = p.check(); !checked.ok()) return checked;
+  if (status const checked = detail::check_arguments(p); !checked.ok()) return checked;
   if (scratch.size < workspace_size(device, p) || (scratch.size > 0 && scratch.data == nullptr))
     return {fault::workspace, "compute.scratch", "at least workspace_size(device, p) bytes",
             double(scratch.size)};

@@ -33,7 +33,7 @@ class requirement {
   /// Offsets (B + 1) of sequences in an array: from 0 to `last`, never falling. Device memory is
   /// not read.
   template <class M>
-  constexpr requirement& offsets(char const* argument, vector_view<index_t const, M> const& v,
+  [[gnu::noinline]] constexpr requirement& offsets(char const* argument, vector_view<index_t const, M> const& v,
                                  index_t last) {
     if constexpr (std::is_same_v<M, host_memory>) {
       if (!first_.ok() || v.empty()) return *this;
@@ -79,13 +79,13 @@ class requirement {
   }
   /// A divisor of exponents: a temperature, an epsilon.
   template <real T>
-  constexpr requirement& temperature(char const* argument, T const& x) {
+  [[gnu::noinline]] constexpr requirement& temperature(char const* argument, T const& x) {
     return that(x > T(0) && x < infinity<T> && T(1) / x < infinity<T>, fault::value, argument,
                 as_double(x), "finite and above 0, with a finite reciprocal");
   }
   /// One temperature, or one a token: (size) each. Device memory is not read.
   template <real T, class M>
-  constexpr requirement& temperatures(char const* argument, one_or_each<T, M> const& tau,
+  [[gnu::noinline]] constexpr requirement& temperatures(char const* argument, one_or_each<T, M> const& tau,
                                       index_t size) {
     if (tau.each.data == nullptr) return temperature(argument, tau.one);
     vector(argument, tau.each, size, "one element a token");

@@ -33,7 +33,7 @@ struct token_pairs {
   }
 
   /// Device memory is not read: there only the sizes are checked.
-  constexpr status check(char const* argument, vector_view<index_t const, Memory> teacher_offset,
+  [[gnu::noinline]] constexpr status check(char const* argument, vector_view<index_t const, Memory> teacher_offset,
                          vector_view<index_t const, Memory> student_offset) const {
     if (by_position()) return {};
     requirement all;

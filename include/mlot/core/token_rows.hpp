@@ -22,7 +22,7 @@ struct token_rows {
 
   /// Whether this describes rows of a matrix with `rows` rows. Device memory is not read: there
   /// only the sizes are checked.
-  constexpr status check(char const* argument, index_t rows) const {
+  [[gnu::noinline]] constexpr status check(char const* argument, index_t rows) const {
     requirement all;
     all.that(row.size == 0 || (row.data != nullptr && offset.size > 1), fault::shape, argument,
              double(offset.size), "offsets (sequences + 1) beside the rows");

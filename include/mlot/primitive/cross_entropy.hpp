@@ -16,7 +16,7 @@ struct row_labels {
     return r >= 0 && !label.empty() && label(r) != ignore_index;
   }
   /// Only labels of rows that are tokens are looked at.
-  constexpr status check(char const* argument, token_rows<Memory> const& tokens, index_t rows,
+  [[gnu::noinline]] constexpr status check(char const* argument, token_rows<Memory> const& tokens, index_t rows,
                          index_t vocabulary) const {
     requirement all;
     all.optional(argument, label, rows, "one label a row of the logits");

@@ -30,7 +30,7 @@ struct problem_batch {
     return {m.at(row_offset(b) * m.row_stride), row_count(b), column_count(b), m.row_stride,
             m.col_stride};
   }
-  constexpr status check(char const* argument) const {
+  [[gnu::noinline]] constexpr status check(char const* argument) const {
     requirement all;
     all.vector(argument, row_offset, column_offset.size, "as many problems on both sides")
         .vector(argument, column_offset, column_offset.size, "problems + 1 offsets");

@@ -98,7 +98,7 @@ struct sinkhorn {
     using std::exp;
     return logarithmic ? T(exp(T(u + kernel_or_exponent + v))) : T(u * kernel_or_exponent * v);
   }
-  constexpr requirement inputs() const {
+  [[gnu::noinline]] constexpr requirement inputs() const {
     return requirement()
         .also(batch.check("sinkhorn.batch"))
         .also(check_cost("sinkhorn.cost", cost, batch))

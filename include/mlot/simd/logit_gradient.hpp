@@ -4,6 +4,7 @@
 
 #include "mlot/core/segment.hpp"
 #include "mlot/scalar/logit_gradient.hpp"
+#include "mlot/scalar/sort_indices.hpp"
 #include "mlot/simd/device.hpp"
 #include "mlot/simd/exponentials.hpp"
 #include "mlot/simd/lanes.hpp"
@@ -30,7 +31,7 @@ struct columns_by_id {
       auto const& ids = p.columns[c].ids;
       for (index_t l = 0; l < ids.cols; ++l) place[c](b, l) = l;
       if (ids.cols > 0)
-        std::sort(&place[c](b, 0), &place[c](b, 0) + ids.cols, [&](index_t l, index_t m) {
+        sort_indices(&place[c](b, 0), ids.cols, [&](index_t l, index_t m) {
           return ids(b, l) < ids(b, m) || (ids(b, l) == ids(b, m) && l < m);
         });
       for (index_t n = 0; n < ids.cols; ++n) id[c](b, n) = ids(b, place[c](b, n));

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "mlot/scalar/match_columns.hpp"
+#include "mlot/scalar/sort_indices.hpp"
 #include "mlot/simd/device.hpp"
 #include "mlot/simd/exponentials.hpp"
 #include "mlot/simd/lanes.hpp"
@@ -135,7 +136,7 @@ class id_search {
   void sort_blocks() {
     for (index_t k = 0; k < blocks_; ++k) order_(k) = k;
     if (p_.mass.data != nullptr)
-      std::sort(order_.data, order_.data + blocks_, [&](index_t k, index_t other) {
+      sort_indices(order_.data, blocks_, [&](index_t k, index_t other) {
         return block_mass_(k) > block_mass_(other) ||
                (block_mass_(k) == block_mass_(other) && k < other);
       });
@@ -179,7 +180,7 @@ class id_search {
     count_ = std::min(
         {end - begin_, std::max(least_chunk, begin_ / 4), least_chunk * seen_.size / actives_});
     std::copy_n(&order_(begin_), count_, chunk_.data);
-    std::sort(chunk_.data, chunk_.data + count_);
+    sort_indices(chunk_.data, count_, [](index_t k, index_t other) { return k < other; });
     return true;
   }
   /// Blocks in which an id could cost column l no more than what changes the matching.

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "mlot/primitive/pairwise_cost.hpp"
+#include "mlot/scalar/sort_indices.hpp"
 #include "mlot/simd/lanes.hpp"
 #include "mlot/simd/parallel.hpp"
 /// How the transport kernels share their work. A problem's rows are cut into blocks; every block
@@ -126,7 +127,7 @@ inline constexpr index_t least_team_entries = 4 * least_parallel_work;
       order(small++) = b;
       work += entries(b) * work_per_entry;
     }
-  std::sort(order.data, order.data + small, [&](index_t a, index_t b) {
+  sort_indices(order.data, small, [&](index_t a, index_t b) {
     return entries(a) > entries(b) || (entries(a) == entries(b) && a < b);
   });
   parallel_for(small, 1, work, [&](index_t n) { body(order(n), team{}); });
