@@ -56,7 +56,8 @@ struct packed_sinkhorn {
   packed_matrix<T> row_scaling, column_scaling;
   packed_cost<Cost> cost;
   sinkhorn<T, host_memory, Cost> of;
-  packed_sinkhorn(sinkhorn<T, host_memory, Cost> const& given, arena<host_memory>& space)
+  [[gnu::noinline]] packed_sinkhorn(sinkhorn<T, host_memory, Cost> const& given,
+                                    arena<host_memory>& space)
       : row_scaling(given.history.row_scaling, space),
         column_scaling(given.history.column_scaling, space),
         cost(given.cost, space),
@@ -65,6 +66,6 @@ struct packed_sinkhorn {
     of.history.column_scaling = column_scaling.view();
     of.cost = cost.view();
   }
-  void load() const { row_scaling.load(), column_scaling.load(), cost.load(); }
+  [[gnu::noinline]] void load() const { row_scaling.load(), column_scaling.load(), cost.load(); }
 };
 }  // namespace mlot::on

@@ -17,7 +17,8 @@ struct block_scratch {
   bool short_problems;  ///< then they have fewer blocks than most_blocks on average
   matrix_view<T, host_memory> sums, row;
   vector_view<double, host_memory> total;
-  block_scratch(problem_batch<host_memory> const& batch, arena<host_memory>& space)
+  [[gnu::noinline]] block_scratch(problem_batch<host_memory> const& batch,
+                                  arena<host_memory>& space)
       : short_problems(batch.rows / least_block_rows < (most_blocks - 1) * batch.problems()),
         sums(space.matrix<T>(first(batch.problems(), batch.rows), batch.longest_row)),
         row(space.matrix<T>(sums.rows, batch.longest_row)),

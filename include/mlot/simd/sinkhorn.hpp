@@ -33,7 +33,8 @@ struct iteration_scratch {
   absorption_scratch<T> centre;
   vector_view<T, host_memory> initial, row_sum, column_sum;
   vector_view<index_t, host_memory> order;
-  iteration_scratch(problem_batch<host_memory> const& batch, arena<host_memory>& space)
+  [[gnu::noinline]] iteration_scratch(problem_batch<host_memory> const& batch,
+                                      arena<host_memory>& space)
       : blocks(batch, space),
         centre(batch, space),
         initial(space.vector<T>(batch.columns)),
@@ -150,7 +151,8 @@ struct sinkhorn_scratch {
   packed_matrix<T> plan;
   iteration_scratch<T> iterations;
   cost_scratch<T, Cost> costs;
-  sinkhorn_scratch(sinkhorn<T, host_memory, Cost> const& p, arena<host_memory>& space)
+  [[gnu::noinline]] sinkhorn_scratch(sinkhorn<T, host_memory, Cost> const& p,
+                                     arena<host_memory>& space)
       : packed(p, space),
         plan(p.plan, space),
         iterations(p.batch, space),

@@ -9,8 +9,8 @@ struct adjoint_scratch {
   matrix_view<T, host_memory> x, y;    ///< (N, column tokens), (N, row tokens)
   vector_view<T, host_memory> alpha;   ///< (row tokens)
   matrix_view<T, host_memory> masses;  ///< (blocks of the batch, longest_row)
-  adjoint_scratch(problem_batch<host_memory> const& batch, index_t iterations, index_t blocks,
-                  arena<host_memory>& space)
+  [[gnu::noinline]] adjoint_scratch(problem_batch<host_memory> const& batch, index_t iterations,
+                                    index_t blocks, arena<host_memory>& space)
       : x(space.matrix<T>(iterations, batch.columns)),
         y(space.matrix<T>(iterations, batch.rows)),
         alpha(space.vector<T>(batch.rows)),

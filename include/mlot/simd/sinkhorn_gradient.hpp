@@ -208,7 +208,8 @@ struct whole_gradient_scratch {
   packed_sinkhorn<T, Cost> packed;
   gradient_scratch<T, Derivative> own;
   cost_scratch<T, Cost> costs;
-  whole_gradient_scratch(sinkhorn<T, host_memory, Cost> const& p, arena<host_memory>& space)
+  [[gnu::noinline]] whole_gradient_scratch(sinkhorn<T, host_memory, Cost> const& p,
+                                           arena<host_memory>& space)
       : packed(p, space),
         own(with_cost(p, any_cost<T>{}), space),
         costs(p.cost, p.batch, own.iterations.blocks.sums.rows, space) {}

@@ -18,7 +18,8 @@ struct turned_tables {
   matrix_view<T, host_memory> panels;  ///< (panels of all problems, K width)
   matrix_view<T, host_memory> copy;  ///< of the teacher's table, where it is stored as another type
 
-  turned_tables(problem_batch<host_memory> const& batch, index_t columns, arena<host_memory>& space)
+  [[gnu::noinline]] turned_tables(problem_batch<host_memory> const& batch, index_t columns,
+                                  arena<host_memory>& space)
       : k(columns),
         panels(space.matrix<T>(batch.columns / width + batch.problems(), columns * width)),
         copy(space.matrix<T>(converts ? batch.rows : 0, columns)) {}
@@ -33,9 +34,9 @@ struct turned_tables {
     else
       return from;
   }
-  void prepare(problem_batch<host_memory> const& batch,
-               matrix_view<Table const, host_memory> teacher,
-               matrix_view<Table const, host_memory> student) const {
+  [[gnu::noinline]] void prepare(problem_batch<host_memory> const& batch,
+                                 matrix_view<Table const, host_memory> teacher,
+                                 matrix_view<Table const, host_memory> student) const {
     index_t const most = (batch.longest_row + width - 1) / width;  // panels of a problem
     parallel_for(batch.problems() * most, 8, batch.columns * k, [&](index_t at) {
       index_t const b = at / most, n = at % most;
