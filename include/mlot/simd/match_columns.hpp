@@ -7,6 +7,7 @@
 #include "mlot/simd/device.hpp"
 #include "mlot/simd/exponentials.hpp"
 #include "mlot/simd/lanes.hpp"
+#include "mlot/simd/packed_matrix.hpp"
 #include "mlot/simd/parallel.hpp"
 #include "mlot/simd/row_blocks.hpp"
 /// Ids are compared in blocks of one vector, the blocks of largest mass first, some blocks at a
@@ -29,6 +30,7 @@ class id_search {
   static constexpr index_t width = Batch::size;
 
  public:
+  using number = T;
   id_search(match_columns<T, S, host_memory> const& p, arena<host_memory>& space)
       : p_(p),
         blocks_((p.logits.cols + width - 1) / width),
@@ -233,8 +235,10 @@ class id_search {
     for (index_t g = 0; g < count; ++g, to += pairs_of_a_tile) {
       index_t const v = width * chunk_(n + g), ids = ids_from(v);
       if (ahead != nullptr) __builtin_prefetch(ahead + v);
-      auto const write = [=](auto which) {
-        Batch const logits = load_lanes<Batch>(z + v, which, -infinity<T>);
+      auto const write = [=, this](auto which) {
+        Batch const logits = p_.logits.col_stride == 1
+                                 ? load_lanes<Batch>(z + v, which, -infinity<T>)
+                                 : gather_logits(z, v);
         *to = exponential(Batch((logits - top) * inverse)) * Batch(share);
       };
       if (z == nullptr)
@@ -242,6 +246,13 @@ class id_search {
       else
         ids == width ? write(all_lanes{}) : write(first_lanes{ids});
     }
+  }
+  /// Logits of one block that do not lie side by side.
+  [[gnu::noinline, gnu::cold]] Batch gather_logits(S const* z, index_t v) const {
+    alignas(64) T lane[width];
+    for (index_t l = 0; l < width; ++l)
+      lane[l] = l < ids_from(v) ? load_as<T>(z[(v + l) * p_.logits.col_stride]) : -infinity<T>;
+    return Batch::load_aligned(lane);
   }
   template <index_t Columns>
   static void add_differences(T const* const* teacher, Batch const* student, index_t count,
@@ -297,10 +308,12 @@ class id_search {
 /// Memory of one search for every sequence, and whether it found an answer.
 template <class Search>
 struct search_scratch {
+  packed_matrix<typename Search::number const> teacher, mass;
   host::vector<index_t> matched;
   host::matrix<unsigned char> own;  // (B, bytes of a search)
   template <class Primitive>
-  search_scratch(Primitive const& p, arena<host_memory>& space) {
+  search_scratch(Primitive const& p, arena<host_memory>& space)
+      : teacher(p.teacher, space), mass(p.mass, space) {
     arena<host_memory> one;
     Search(p, one);
     matched = space.vector<index_t>(p.tokens.sequences());
@@ -315,16 +328,18 @@ template <class Arch, has_lanes T, storage S>
 std::size_t scratch_size(simd<Arch>, match_columns<T, S, host_memory> const& p) {
   arena<host_memory> space;
   search_scratch<id_search<lanes_of<T, Arch>, T, S>>(p, space);
-  return std::max(space.bytes(), scratch_size(scalar{}, p));
+  return space.bytes();
 }
 
 template <class Arch, has_lanes T, storage S>
-status run(simd<Arch>, match_columns<T, S, host_memory> const& p, workspace<host_memory> scratch) {
+status run(simd<Arch>, match_columns<T, S, host_memory> const& given,
+           workspace<host_memory> scratch) {
   using search = id_search<lanes_of<T, Arch>, T, S>;
-  if (p.logits.col_stride != 1 || p.teacher.col_stride != 1 || p.mass.col_stride != 1)
-    return run_strided(p, scratch);
   arena<host_memory> space(scratch);
-  search_scratch<search> const all(p, space);
+  search_scratch<search> const all(given, space);
+  all.teacher.load(), all.mass.load();
+  match_columns<T, S, host_memory> p = given;
+  p.teacher = all.teacher.view(), p.mass = all.mass.view();
   index_t const sequences = p.tokens.sequences(), work = p.logits.cols * p.teacher.cols;
   auto const find = [&](search& own, index_t b) {
     all.matched(b) = own.matched();

@@ -130,12 +130,15 @@ struct mass_pass {
     bool usable = true;
     with_exponentials<Batch>(
         inverse, p.temperatures, [&]<int N>(std::integral_constant<int, N>, auto powers) {
-          row_sums<N> row = sum_below<N>(reference, powers, z, next != nullptr ? next : z, keep);
-          T const maximum = p.maximum(i) = lane_max(row.most);
-          usable = maximum < infinity<T>;
-          if (usable && (maximum - reference) * steepest > T(most_above_reference)) {
+          row_sums<N> row;
+          T maximum;
+          for (bool again = false;; again = true) {
+            row = sum_below<N>(reference, powers, z, again || next == nullptr ? z : next, keep);
+            maximum = p.maximum(i) = lane_max(row.most);
+            usable = maximum < infinity<T>;
+            T const above = (maximum - reference) * steepest;
+            if (again || !usable || !(above > T(most_above_reference))) break;
             reference = maximum;
-            row = sum_below<N>(reference, powers, z, z, keep);
           }
           Batch to_maximum[N];
           powers(Batch(maximum > -infinity<T> ? reference - maximum : T(0)), to_maximum);
