@@ -13,7 +13,7 @@
 #if MLOT_TEST_GRID
 #  include "grid/device.hpp"
 #  if !MLOT_TEST_OWN_INSTANCES
-MLOT_INSTANCES(extern, mlot::on::grid_under_test)
+MLOT_INSTANCES(extern, kit::grid_under_test)
 #  endif
 #endif
 /// Where a test runs: on a device, computing in T, with logits stored as S and gradients as G.
@@ -60,7 +60,7 @@ mlot::status in_the_end(mlot::status const& answer) {
 // Builds that differ in the instruction set alone leave the scalar device to the others.
 #if MLOT_TEST_GRID  // kernels, with the scalar device as one of their oracles
 template <template <class> class List>
-using on_every_device = List<mlot::on::grid_under_test>;
+using on_every_device = List<kit::grid_under_test>;
 #elif MLOT_TEST_SIMD && MLOT_TEST_SIMD_ONLY
 template <template <class> class List>
 using on_every_device = List<mlot::on::simd<>>;

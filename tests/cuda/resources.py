@@ -25,11 +25,13 @@ ENTRY = re.compile(
 
 def short(demangled):
     """
-    >>> short("void mlot::on::cuda_kernel<mlot::on::k_kernel<mlot::on::cuda_with<mlot::on::any_card>, float> >(mlot)")
+    >>> short("void mlot::simt::cuda::cuda_kernel<mlot::simt::k_kernel<"
+    ...       "mlot::simt::cuda::device<mlot::simt::cuda::any_card>, float> >(mlot)")
     'k<float>'
     """
-    name = re.sub(r"^void mlot::on::cuda_kernel<(.*?) ?>\(.*$", r"\1", demangled)
-    for pattern, instead in (("mlot::(on::)?", ""), ("cuda_with<any_card>(, )?", ""), ("_kernel<", "<"), (" >", ">")):
+    name = re.sub(r"^void mlot::simt::cuda::cuda_kernel<(.*?) ?>\(.*$", r"\1", demangled)
+    for pattern, instead in (("mlot::(simt::)?(cuda::)?", ""), ("device<any_card>(, )?", ""), ("_kernel<", "<"),
+                             (" >", ">")):
         name = re.sub(pattern, instead, name)
     return name.removesuffix("<>")
 

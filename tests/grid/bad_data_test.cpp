@@ -16,7 +16,7 @@ using namespace mlot;
 // in what they write, or nothing at all, which ends the test.
 
 namespace {
-using card = on::emulated<device_memory>;
+using card = kit::emulated<device_memory>;
 using numbers = std::vector<index_t>;
 
 template <class T>
@@ -39,12 +39,12 @@ template <class Primitive>
 status found(Primitive const& primitive) {
   std::uint64_t words[] = {finding_word::nothing, finding_word::nothing};
   for (int const n : {0, 1}) {
-    on::emulation::current_order() = on::emulation::order(n);
+    kit::emulation::current_order() = kit::emulation::order(n);
     card device;
     device.findings = &words[n];
     run_on(device, primitive);
   }
-  on::emulation::current_order() = on::emulation::order::rising;
+  kit::emulation::current_order() = kit::emulation::order::rising;
   REQUIRE(words[0] == words[1]);
   return status_of_findings(words[0]);
 }

@@ -8,7 +8,7 @@
 using namespace mlot;
 
 namespace {
-using card = on::emulated<device_memory>;
+using card = kit::emulated<device_memory>;
 using T = float;
 double const a_nan = std::numeric_limits<double>::quiet_NaN();
 
@@ -228,9 +228,9 @@ TEST_CASE("of two tokens that share a row the first has it, in any order of bloc
   gradients rising, falling;
   for (auto* each : {&rising, &falling}) each->tokens.row[6] = each->tokens.row[5];
   REQUIRE(describe(rising.run_on_card()) == "ok");
-  on::emulation::current_order() = on::emulation::order::falling;
+  kit::emulation::current_order() = kit::emulation::order::falling;
   REQUIRE(describe(falling.run_on_card()) == "ok");
-  on::emulation::current_order() = on::emulation::order::rising;
+  kit::emulation::current_order() = kit::emulation::order::rising;
   same_bits(rising, falling);
 }
 

@@ -9,7 +9,7 @@
 using namespace mlot;
 
 namespace {
-using on::emulation::order;
+using kit::emulation::order;
 constexpr index_t blocks = 3;
 
 /// The bits of what a kernel writes when threads run in this order.
@@ -17,11 +17,11 @@ template <class Kernel>
 std::vector<std::uint32_t> bits_of(order in) {
   std::vector<float> input(std::size_t(blocks * barriers::threads)), output(input.size());
   for (std::size_t i = 0; i < input.size(); ++i) input[i] = 1 + 0.37f * float(i);
-  on::emulation::current_order() = in;
+  kit::emulation::current_order() = in;
   auto const size = index_t(input.size());
   REQUIRE(
-      on::emulated<>().launch(blocks, Kernel{{input.data(), size}, {output.data(), size}}).ok());
-  on::emulation::current_order() = order::rising;
+      kit::emulated<>().launch(blocks, Kernel{{input.data(), size}, {output.data(), size}}).ok());
+  kit::emulation::current_order() = order::rising;
   std::vector<std::uint32_t> bits;
   for (float const x : output) bits.push_back(std::bit_cast<std::uint32_t>(x));
   return bits;
@@ -35,7 +35,7 @@ bool depends_on_order() {
 template <bool OfWarp>
 struct divided {
   static constexpr int threads = barriers::threads;
-  using shared = on::nothing_shared;
+  using shared = simt::nothing_shared;
   template <class Block>
   MLOT_DEVICE void operator()(Block& block, shared&) const {
     if (block.thread() == 5) return;
@@ -67,7 +67,7 @@ TEST_CASE("a removed barrier between reading and writing again shows by order") 
 }
 
 TEST_CASE("a barrier that not all threads reach is an error, and the next launch is sound") {
-  CHECK_THROWS_AS(on::emulated<>().launch(1, divided<false>{}), std::logic_error);
-  CHECK_THROWS_AS(on::emulated<>().launch(1, divided<true>{}), std::logic_error);
+  CHECK_THROWS_AS(kit::emulated<>().launch(1, divided<false>{}), std::logic_error);
+  CHECK_THROWS_AS(kit::emulated<>().launch(1, divided<true>{}), std::logic_error);
   CHECK(!depends_on_order<barriers::reversal<true>>());
 }

@@ -4,10 +4,11 @@
 #include "mlot/mlot.cuh"
 /// A card in the place of a host device: it reads and writes the memory of the host's program,
 /// which cuda/card_main.cpp keeps where a card reaches it. Finishes before it returns.
-namespace mlot::on {
-struct card : grid_device {
+namespace kit {
+using namespace mlot;
+struct card : simt::device {
   using memory = host_memory;
-  static constexpr grid_tuning tuning = cuda::tuning;
+  static constexpr simt::grid_tuning tuning = on::cuda::tuning;
   std::uint64_t* findings = own_findings();
 
   /// On the heap: a card does not reach static memory.
@@ -23,11 +24,11 @@ struct card : grid_device {
   /// As on::cuda launches it.
   template <class... Arguments>
   status launch(Arguments const&... arguments) const {
-    status const launched = cuda().launch(arguments...);
+    status const launched = on::cuda().launch(arguments...);
     if (!launched.ok()) return launched;
     cudaError_t const answer = cudaDeviceSynchronize();
     if (answer == cudaSuccess) return {};
     return {fault::device, "card.launch", cudaGetErrorString(answer), double(answer)};
   }
 };
-}  // namespace mlot::on
+}  // namespace kit

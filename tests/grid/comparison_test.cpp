@@ -10,9 +10,9 @@ using namespace mlot;
 
 namespace {
 using T = float;
-using rising = on::emulated<>;
-using falling = kit::in_falling_order<on::emulated<>>;
-using card = on::emulated<device_memory>;
+using rising = kit::emulated<>;
+using falling = kit::in_falling_order<kit::emulated<>>;
+using card = kit::emulated<device_memory>;
 T const a_nan = std::numeric_limits<T>::quiet_NaN();
 
 template <class X>

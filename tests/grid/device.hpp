@@ -5,10 +5,10 @@
 #else
 #  include "grid/emulated.hpp"
 #endif
-namespace mlot::on {
+namespace kit {
 #if defined(__CUDACC__)
 using grid_under_test = card;
 #else
-using grid_under_test = emulated<host_memory>;
+using grid_under_test = emulated<>;
 #endif
-}  // namespace mlot::on
+}  // namespace kit

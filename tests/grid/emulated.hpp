@@ -16,7 +16,8 @@
 /// run in an order that can be turned around, so that a result that hangs on it shows; under
 /// ThreadSanitizer the fibers are threads and only barriers order them, so that a race shows
 /// wherever it lies.
-namespace mlot::on {
+namespace kit {
+using namespace mlot;
 namespace emulation {
 /// In which order blocks, and threads between two barriers, run.
 enum class order { rising, falling };
@@ -32,8 +33,8 @@ class block {
   static constexpr int threads = Threads, warps = Threads / 32;
   /// What the threads of a block have in common.
   struct common {
-    kit::barrier whole{Threads};
-    std::vector<kit::barrier> of_warp = std::vector<kit::barrier>(warps, kit::barrier{32});
+    barrier whole{Threads};
+    std::vector<barrier> of_warp = std::vector<barrier>(warps, barrier{32});
     struct alignas(16) slot {
       std::byte bytes[64];
     };
@@ -99,16 +100,16 @@ class block {
 /// Memory is what the views say: host_memory to take the place of a host device, device_memory to
 /// compile and check exactly what a card would be given. Finishes before it returns.
 template <class Memory = host_memory>
-struct emulated : grid_device {
+struct emulated : simt::device {
   using memory = Memory;
-  static constexpr grid_tuning tuning{.row_threads = 64,
-                                      .table_threads = 32,
-                                      .select_threads = 64,
-                                      .problem_threads = 64,
-                                      .one_block_entries = 64,
-                                      .shared_kernel_bytes = 256,
-                                      .most_blocks = 7,
-                                      .ranking_blocks = 3};
+  static constexpr simt::grid_tuning tuning{.row_threads = 64,
+                                            .table_threads = 32,
+                                            .select_threads = 64,
+                                            .problem_threads = 64,
+                                            .one_block_entries = 64,
+                                            .shared_kernel_bytes = 256,
+                                            .most_blocks = 7,
+                                            .ranking_blocks = 3};
   std::uint64_t* findings = own_findings();
 
   /// The word of a device that was given none: so that host tests see findings as faults.
@@ -134,7 +135,7 @@ struct emulated : grid_device {
       std::memset(static_cast<void*>(&of_block), 0xff, sizeof(shared));  // nothing in it is known
       typename block::common common;
       index_t const index = rising ? n : blocks - 1 - n;
-      kit::run_fibers(Kernel::threads, rising, [&](int thread) {
+      run_fibers(Kernel::threads, rising, [&](int thread) {
         block own(common, index, blocks, thread);
         kernel(own, of_block);
       });
@@ -142,4 +143,4 @@ struct emulated : grid_device {
     return {};
   }
 };
-}  // namespace mlot::on
+}  // namespace kit

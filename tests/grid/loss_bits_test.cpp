@@ -15,8 +15,8 @@ auto loss_on(Device device) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("a loss has the same bits on every grid and in any order", "", float, double) {
-  auto const one = loss_on<TestType>(on::emulated<>());
-  CHECK(one->same_bits(*loss_on<TestType>(in_falling_order<on::emulated<>>())));
+  auto const one = loss_on<TestType>(kit::emulated<>());
+  CHECK(one->same_bits(*loss_on<TestType>(in_falling_order<kit::emulated<>>())));
   CHECK(one->same_bits(*loss_on<TestType>(one_block_a_problem())));
   CHECK(one->same_bits(*loss_on<TestType>(in_falling_order<launches_only>())));
 }

@@ -4,24 +4,24 @@
 /// transport problem as one block's, with K in shared memory or not, or as many launches'.
 namespace kit {
 using namespace mlot;
-struct one_block_a_problem : on::emulated<> {
-  static constexpr on::grid_tuning tuning = [] {
-    auto t = on::emulated<>::tuning;
+struct one_block_a_problem : kit::emulated<> {
+  static constexpr simt::grid_tuning tuning = [] {
+    auto t = kit::emulated<>::tuning;
     t.one_block_entries = 1 << 20;
     t.most_blocks = 3;
     return t;
   }();
 };
 struct kernel_in_shared_memory : one_block_a_problem {
-  static constexpr on::grid_tuning tuning = [] {
+  static constexpr simt::grid_tuning tuning = [] {
     auto t = one_block_a_problem::tuning;
     t.shared_kernel_bytes = 1 << 14;
     return t;
   }();
 };
-struct launches_only : on::emulated<> {
-  static constexpr on::grid_tuning tuning = [] {
-    auto t = on::emulated<>::tuning;
+struct launches_only : kit::emulated<> {
+  static constexpr simt::grid_tuning tuning = [] {
+    auto t = kit::emulated<>::tuning;
     t.one_block_entries = 0;
     t.most_blocks = 100;
     return t;
@@ -32,9 +32,9 @@ template <class Device>
 struct in_falling_order : Device {
   template <class Kernel>
   status launch(index_t blocks, Kernel const& kernel) const {
-    on::emulation::current_order() = on::emulation::order::falling;
+    kit::emulation::current_order() = kit::emulation::order::falling;
     status const s = Device::launch(blocks, kernel);
-    on::emulation::current_order() = on::emulation::order::rising;
+    kit::emulation::current_order() = kit::emulation::order::rising;
     return s;
   }
 };

@@ -9,7 +9,7 @@ bool launched() {
   std::vector<float> in(size, 1), out(size);
   mlot::host::vector<float const> const from{in.data(), size};
   mlot::host::vector<float> const to{out.data(), size};
-  mlot::on::emulated<> const device;
+  kit::emulated<> const device;
   return device.launch(2, barriers::reversal<Barrier>{from, to}).ok() &&
          device.launch(2, barriers::sums<Barrier>{from, to}).ok();
 }

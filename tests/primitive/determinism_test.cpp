@@ -17,10 +17,14 @@ std::vector<std::byte> results_with(int threads) {
 }
 
 #if MLOT_TEST_SIMD
-/// Whether on:: has a run() for exactly this device, not for one that it derives from.
+namespace versions {
+using scalar::run;
+using simd::run;
+}  // namespace versions
+/// Whether there is a run() for exactly this device, not for one that it derives from.
 template <class Device, class Primitive>
 concept has_its_own_version = requires {
-  static_cast<status (*)(Device, Primitive const&, workspace<host_memory>)>(&on::run);
+  static_cast<status (*)(Device, Primitive const&, workspace<host_memory>)>(&versions::run);
 };
 #endif
 }  // namespace

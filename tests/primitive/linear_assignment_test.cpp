@@ -19,7 +19,7 @@ struct problem {
       : rows(r), columns(c), cost(std::move(of)), column(cost.size()) {
     for (std::size_t e = 0; e < column.size(); ++e) column[e] = index_t(e) % columns;
     mlot::arena<mlot::host_memory> counts;
-    mlot::on::linear_assignment(rows, columns, counts);
+    mlot::scalar::linear_assignment(rows, columns, counts);
     memory.assign(counts.bytes(), std::byte(0xff));
   }
   mlot::host::matrix<double const> costs() const {
@@ -33,7 +33,7 @@ struct problem {
   /// right: columns differ, and prices allow no better one.
   std::vector<index_t> solved() {
     mlot::arena<mlot::host_memory> space({memory.data(), memory.size()});
-    mlot::on::linear_assignment solver(rows, columns, space);
+    mlot::scalar::linear_assignment solver(rows, columns, space);
     if (!solver.solve(edges(), costs())) return {};
     std::vector<index_t> taken;
     std::vector<double> price(std::size_t(columns), 0);  // that the edges taken imply

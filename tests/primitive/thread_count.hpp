@@ -30,8 +30,8 @@ class thread_count {
   int before_;
   static void run_falling([[maybe_unused]] bool falling) {
 #if MLOT_TEST_GRID && !defined(__CUDACC__)
-    using mlot::on::emulation::order;
-    mlot::on::emulation::current_order() = falling ? order::falling : order::rising;
+    using kit::emulation::order;
+    kit::emulation::current_order() = falling ? order::falling : order::rising;
 #endif
   }
 };

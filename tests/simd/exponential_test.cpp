@@ -10,7 +10,7 @@ using batch = xsimd::batch<float>;
 
 float exponential_of(float x) {
   alignas(64) float lane[batch::size];
-  on::exponential(batch(x)).store_aligned(lane);
+  simd::exponential(batch(x)).store_aligned(lane);
   return lane[0];
 }
 }  // namespace
@@ -42,7 +42,7 @@ TEST_CASE("one exponential serves two temperatures of which one is twice the oth
        {std::pair(1.0f, 0.5f), std::pair(0.5f, 1.0f), std::pair(1.0f, 0.3f)}) {
     float const inverse[3] = {first, second, 0};
     double worst = 0;
-    on::with_exponentials<batch>(
+    simd::with_exponentials<batch>(
         inverse, 2, [&]<int N>(std::integral_constant<int, N>, auto powers) {
           for (float x = -40; x <= 0; x += 0.01f) {
             batch e[N];

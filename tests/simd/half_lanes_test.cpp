@@ -27,7 +27,7 @@ TEMPLATE_TEST_CASE("lanes load every stored value as the scalar conversion does"
     std::array<TestType, lanes> stored;
     for (std::size_t l = 0; l < lanes; ++l) stored[l].bits = std::uint16_t(first + l);
     alignas(64) float lane[lanes];
-    on::load_lanes<batch>(stored.data(), on::all_lanes{}).store_aligned(lane);
+    simd::load_lanes<batch>(stored.data(), simd::all_lanes{}).store_aligned(lane);
     for (std::size_t l = 0; l < lanes; ++l) differing += !same(lane[l], float(stored[l]));
   }
   CHECK(differing == 0);
@@ -40,7 +40,7 @@ TEMPLATE_TEST_CASE("lanes store as the scalar conversion rounds", "", half, bflo
     for (std::size_t l = 0; l < lanes; ++l)
       lane[l] = std::bit_cast<float>(std::uint32_t(first + l * 9973));
     std::array<TestType, lanes> stored;
-    on::store_lanes(stored.data(), batch::load_aligned(lane), on::all_lanes{});
+    simd::store_lanes(stored.data(), batch::load_aligned(lane), simd::all_lanes{});
     for (std::size_t l = 0; l < lanes; ++l)
       differing += !stored_alike(stored[l], TestType(lane[l]));
   }
@@ -55,7 +55,7 @@ TEMPLATE_TEST_CASE("lanes round what lies between two stored values to even", ""
     float const middle = float(low) + (float(high) - float(low)) / 2;
     alignas(64) float lane[lanes] = {middle, -middle};
     std::array<TestType, lanes> stored;
-    on::store_lanes(stored.data(), batch::load_aligned(lane), on::all_lanes{});
+    simd::store_lanes(stored.data(), batch::load_aligned(lane), simd::all_lanes{});
     differing += !stored_alike(stored[0], TestType(middle));
     differing += !stored_alike(stored[1], TestType(-middle));
   }
@@ -68,10 +68,10 @@ TEMPLATE_TEST_CASE("the last lanes of a row hold the fill and leave what lies be
   stored.fill(TestType(3.0f));
   float const fill = -infinity<float>;
   alignas(64) float lane[lanes];
-  on::load_lanes<batch>(stored.data(), on::first_lanes{1}, fill).store_aligned(lane);
+  simd::load_lanes<batch>(stored.data(), simd::first_lanes{1}, fill).store_aligned(lane);
   CHECK(lane[0] == 3.0f);
   CHECK(lane[lanes - 1] == fill);
-  on::store_lanes(stored.data(), batch(5.0f), on::first_lanes{1});
+  simd::store_lanes(stored.data(), batch(5.0f), simd::first_lanes{1});
   CHECK(float(stored[0]) == 5.0f);
   CHECK(float(stored[lanes - 1]) == 3.0f);
 }

@@ -11,7 +11,7 @@ using batch = xsimd::batch<float>;
 
 float log_of(float x) {
   alignas(64) float lane[batch::size];
-  on::logarithm(batch(x)).store_aligned(lane);
+  simd::logarithm(batch(x)).store_aligned(lane);
   return lane[0];
 }
 }  // namespace

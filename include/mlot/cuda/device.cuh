@@ -3,7 +3,7 @@
 #include <cuda_runtime_api.h>
 
 #include "mlot/grid/device.hpp"
-namespace mlot::on {
+namespace mlot::simt::cuda {
 /// The block of mlot/grid/device.hpp as CUDA has it.
 template <int Threads>
 struct cuda_block {
@@ -77,14 +77,14 @@ __global__ void __launch_bounds__(Kernel::threads, least_blocks<Kernel>)
 /// with data shows in `findings`, a launch that the driver refuses in the status; what goes wrong
 /// inside a kernel shows at the caller's next wait, as with every kernel.
 template <class Tuning>
-struct cuda_with : grid_device {
+struct device : simt::device {
   using memory = device_memory;
   static constexpr grid_tuning tuning = Tuning::values;
   cudaStream_t stream = nullptr;
   std::uint64_t* findings = nullptr;  ///< device memory, finding_word::nothing at first; or null
 
-  cuda_with() = default;
-  explicit cuda_with(cudaStream_t on, std::uint64_t* to = nullptr) : stream(on), findings(to) {}
+  device() = default;
+  explicit device(cudaStream_t on, std::uint64_t* to = nullptr) : stream(on), findings(to) {}
 
   template <class Kernel>
   status launch(index_t blocks, Kernel const& kernel) const {
@@ -109,10 +109,15 @@ struct cuda_with : grid_device {
 struct any_card {
   static constexpr grid_tuning values{};
 };
-using cuda = cuda_with<any_card>;
 /// Compute capability 9.0 and 10.0, whose blocks may have 227 KiB: K of 221 x 221 in float.
 struct hopper_card {
   static constexpr grid_tuning values{.shared_kernel_bytes = 192 << 10};
 };
-using hopper = cuda_with<hopper_card>;
+}  // namespace mlot::simt::cuda
+
+namespace mlot::on {
+template <class Tuning>
+using cuda_with = simt::cuda::device<Tuning>;
+using cuda = cuda_with<simt::cuda::any_card>;
+using hopper = cuda_with<simt::cuda::hopper_card>;
 }  // namespace mlot::on

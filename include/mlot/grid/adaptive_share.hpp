@@ -7,7 +7,7 @@
 /// The head and the tail of adaptive KL without sorting: the log q with which the sum passes 1/2 is
 /// looked for in a range that every sweep over the row cuts to a quarter; so is, where several ids
 /// have it, the first of them that the tail has no room for.
-namespace mlot::on {
+namespace mlot::simt {
 template <class T>
 class head_and_tail {
   static constexpr int marks = 4;  ///< of a sweep, the first where the range begins
@@ -39,7 +39,7 @@ class head_and_tail {
     values<T, marks> mass;
     T least, largest;
     MLOT_DEVICE friend split operator+(split const& a, split const& b) {
-      return {a.mass + b.mass, on::least(a.least, b.least), most(a.largest, b.largest)};
+      return {a.mass + b.mass, simt::least(a.least, b.least), most(a.largest, b.largest)};
     }
   };
   template <class Block, class Rows>
@@ -112,4 +112,4 @@ class head_and_tail {
     return low;
   }
 };
-}  // namespace mlot::on
+}  // namespace mlot::simt

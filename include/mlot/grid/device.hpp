@@ -30,7 +30,7 @@
 ///   lower(word, x)            atomic minimum of a 64-bit word
 ///
 /// No float is ever added by an atomic: the same input gives the same bits, whatever the grid.
-namespace mlot::on {
+namespace mlot::simt {
 /// What kernels are launched with; a device may have a table of its own.
 struct grid_tuning {
   int row_threads = 256;      ///< for a row of the vocabulary
@@ -48,9 +48,9 @@ struct grid_tuning {
 /// Base of the tags of such devices. A tag has `memory`, `static constexpr grid_tuning tuning`,
 /// `std::uint64_t* findings` (null: not wanted) and
 /// `status launch(index_t blocks, Kernel const&) const`, asynchronous.
-struct grid_device {};  // a base, so that run() below is found by its namespace
+struct device {};  // a base, so that run() below is found by its namespace
 template <class Device>
-concept grid = std::derived_from<Device, grid_device>;
+concept grid = std::derived_from<Device, device>;
 
 /// Launches one after the other, until the first that is refused.
 template <grid Device>
@@ -118,4 +118,4 @@ MLOT_DEVICE void report(Block& block, std::uint64_t* findings, finding what, ind
                         index_t column = -1) {
   if (findings != nullptr) block.lower(*findings, finding_word::of(what, row, column));
 }
-}  // namespace mlot::on
+}  // namespace mlot::simt

@@ -1,6 +1,6 @@
 #pragma once
 #include "mlot/grid/sinkhorn_problem.hpp"
-namespace mlot::on {
+namespace mlot::simt {
 /// The largest finite magnitude of row i's costs, whether one is forbidden, and what is wrong.
 struct measure_row {
   static constexpr bool decided = false;
@@ -45,11 +45,12 @@ struct marginal_sums {
     for (index_t i = block.thread(); i < size; i += Block::threads) {
       T const m = marginal(i);
       own.sum += m / T(divisor);
-      if (m > T(0)) own.least = on::least(own.least, m);
-      own.most = on::most(own.most, m);
+      if (m > T(0)) own.least = simt::least(own.least, m);
+      own.most = simt::most(own.most, m);
     }
     return block.all(own, [](marginal_sums a, marginal_sums b) {
-      return marginal_sums{a.sum + b.sum, on::least(a.least, b.least), on::most(a.most, b.most)};
+      return marginal_sums{a.sum + b.sum, simt::least(a.least, b.least),
+                           simt::most(a.most, b.most)};
     });
   }
   /// ln(largest / smallest).
@@ -376,4 +377,4 @@ status run(Device device, sinkhorn<T, typename Device::memory, Cost> const& p,
                                     p.report.asks_for_sums(),
                                     {p.domain, sinkhorn<T, memory, Cost>::safe_exponent(), true}});
 }
-}  // namespace mlot::on
+}  // namespace mlot::simt

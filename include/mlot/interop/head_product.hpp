@@ -31,7 +31,7 @@ void for_head_rows(pipeline<Device>& steps, model_head<T, S> const& head, Use us
       auto const from = weight.row_range(first, std::min(head.most_rows, weight.rows - first));
       host::matrix<T> const to{head.widened.data, from.rows, from.cols, from.cols};
       steps.step(host_step{[&] {
-        on::for_each_piece(Device{}, from.rows, from.rows * from.cols, [=](index_t v) {
+        scalar::for_each_piece(Device{}, from.rows, from.rows * from.cols, [=](index_t v) {
           for (index_t c = 0; c < from.cols; ++c) to(v, c) = load_as<T>(from(v, c));
         });
       }});

@@ -9,7 +9,7 @@
 #include "mlot/scalar/sinkhorn_fixed_point.hpp"
 /// derivative::implicit, solved by Eigen 3.4: include this beside mlot/mlot.hpp or mlot/simd.hpp.
 /// It is in no umbrella, because it needs Eigen and because Eigen allocates.
-namespace mlot::on {
+namespace mlot::scalar {
 /// I - A^T A of a System as Eigen sees a matrix that nobody stores.
 template <class System>
 struct reduced_matrix : Eigen::EigenBase<reduced_matrix<System>> {
@@ -32,22 +32,22 @@ struct reduced_matrix : Eigen::EigenBase<reduced_matrix<System>> {
     return {*this, x.derived()};
   }
 };
-}  // namespace mlot::on
+}  // namespace mlot::scalar
 
 namespace Eigen::internal {
 template <class System>
-struct traits<mlot::on::reduced_matrix<System>>
+struct traits<mlot::scalar::reduced_matrix<System>>
     : traits<SparseMatrix<typename System::value_type>> {};
 
 template <class System, class Right>
-struct generic_product_impl<mlot::on::reduced_matrix<System>, Right, SparseShape, DenseShape,
+struct generic_product_impl<mlot::scalar::reduced_matrix<System>, Right, SparseShape, DenseShape,
                             GemvProduct>
-    : generic_product_impl_base<mlot::on::reduced_matrix<System>, Right,
-                                generic_product_impl<mlot::on::reduced_matrix<System>, Right>> {
+    : generic_product_impl_base<mlot::scalar::reduced_matrix<System>, Right,
+                                generic_product_impl<mlot::scalar::reduced_matrix<System>, Right>> {
   using Scalar = typename System::value_type;
   template <class To>
-  static void scaleAndAddTo(To& to, mlot::on::reduced_matrix<System> const& matrix, Right const& x,
-                            Scalar const& factor) {
+  static void scaleAndAddTo(To& to, mlot::scalar::reduced_matrix<System> const& matrix,
+                            Right const& x, Scalar const& factor) {
     auto const& system = matrix.system;
     for (Index j = 0; j < x.size(); ++j) system.in(j) = matrix.normaliser[j] * x[j];
     system.multiply();
@@ -57,7 +57,7 @@ struct generic_product_impl<mlot::on::reduced_matrix<System>, Right, SparseShape
 };
 }  // namespace Eigen::internal
 
-namespace mlot::on {
+namespace mlot::scalar {
 template <class System>
 struct fixed_point_solver {
   using T = typename System::value_type;
@@ -157,4 +157,4 @@ struct fixed_point_solver {
     return eigen.eigenvectors() * coefficient;
   }
 };
-}  // namespace mlot::on
+}  // namespace mlot::scalar

@@ -54,7 +54,7 @@ struct matrix_product {
 };
 }  // namespace mlot
 
-namespace mlot::on {
+namespace mlot::scalar {
 /// While it lives, parallel regions that this thread opens have one thread: Eigen's own cut of a
 /// product would depend on their number.
 class one_thread_for_eigen {
@@ -73,12 +73,12 @@ class one_thread_for_eigen {
 
 /// Calls body(i) for 0 <= i < count, where no call writes what another reads: on the calling thread
 /// for the scalar device, on OpenMP's for the others where `work` is worth them.
-template <std::derived_from<scalar> Device, class Body>
+template <std::derived_from<device> Device, class Body>
 void for_each_piece(Device, index_t count, index_t work, Body body) {
-  if constexpr (std::same_as<Device, scalar>)
+  if constexpr (std::same_as<Device, device>)
     for (index_t i = 0; i < count; ++i) body(i);
   else
-    parallel_for(count, 1, work, body);
+    simd::parallel_for(count, 1, work, body);
 }
 
 template <class T, int Order>
@@ -94,7 +94,7 @@ void with_eigen(matrix_view<T const, host_memory> const& m, Use use) {
     use(eigen_map<T, Eigen::ColMajor>(m.data, m.rows, m.cols, Eigen::OuterStride<>(m.col_stride)));
 }
 
-template <std::derived_from<scalar> Device, real T>
+template <std::derived_from<device> Device, real T>
 status run(Device device, matrix_product<T, host_memory> const& p, workspace<host_memory>) {
   static_assert(std::floating_point<T>, "mlot: Eigen multiplies built-in types");
   constexpr index_t most_rows = 128, most_columns = 256;  // of a piece
@@ -119,4 +119,4 @@ status run(Device device, matrix_product<T, host_memory> const& p, workspace<hos
   });
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::scalar

@@ -3,7 +3,7 @@
 
 #include "mlot/primitive/aligned_terms.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::on {
+namespace mlot::scalar {
 /// Sequence b of aligned_terms: what its terms are divided by, and a visit of its pairs as
 /// (teacher row, student row) of the tables.
 template <real T>
@@ -26,7 +26,7 @@ struct aligned_sequence {
 };
 
 template <real T>
-status run(scalar, aligned_terms<T, host_memory> const& p, workspace<host_memory>) {
+status run(device, aligned_terms<T, host_memory> const& p, workspace<host_memory>) {
   using std::abs;
   for (index_t b = 0; b < p.sequences(); ++b) {
     aligned_sequence<T> const sequence{p, b};
@@ -45,7 +45,7 @@ status run(scalar, aligned_terms<T, host_memory> const& p, workspace<host_memory
 }
 
 template <real T>
-status run(scalar, aligned_terms_gradient<T, host_memory> const& p, workspace<host_memory>) {
+status run(device, aligned_terms_gradient<T, host_memory> const& p, workspace<host_memory>) {
   aligned_terms<T, host_memory> const& of = p.of;
   for (index_t j = 0; j < of.student.rows; ++j)
     for (index_t l = 0; l < of.student.cols; ++l)
@@ -64,4 +64,4 @@ status run(scalar, aligned_terms_gradient<T, host_memory> const& p, workspace<ho
   }
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::scalar

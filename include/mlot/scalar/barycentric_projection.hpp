@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/primitive/barycentric_projection.hpp"
 #include "mlot/scalar/plan_rows.hpp"
-namespace mlot::on {
+namespace mlot::scalar {
 /// A fault names the first point that is not finite.
 template <real T>
 status check_points(matrix_view<T const, host_memory> points) {
@@ -13,14 +13,14 @@ status check_points(matrix_view<T const, host_memory> points) {
 }
 
 template <real T, class Cost>
-std::size_t scratch_size(scalar, barycentric_projection<T, host_memory, Cost> const& p) {
+std::size_t scratch_size(device, barycentric_projection<T, host_memory, Cost> const& p) {
   arena<host_memory> space;
   space.vector<T>(p.of.batch.longest_row);
   return space.bytes();
 }
 
 template <real T, class Cost>
-status run(scalar, barycentric_projection<T, host_memory, Cost> const& p,
+status run(device, barycentric_projection<T, host_memory, Cost> const& p,
            workspace<host_memory> scratch) {
   if (status const s = check_points<T>(p.points); !s.ok()) return s;
   arena<host_memory> space(scratch);
@@ -36,4 +36,4 @@ status run(scalar, barycentric_projection<T, host_memory, Cost> const& p,
   });
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::scalar

@@ -3,9 +3,9 @@
 
 #include "mlot/primitive/column_probabilities.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::on {
+namespace mlot::scalar {
 template <real T, real From>
-status run(scalar, column_probabilities<T, host_memory, From> const& p, workspace<host_memory>) {
+status run(device, column_probabilities<T, host_memory, From> const& p, workspace<host_memory>) {
   using std::exp, std::log;
   for (index_t i = 0; i < p.logits.rows; ++i) {
     T const tau = p.temperature(i), top = T(p.maximum(i)), partition = T(p.partition(i));
@@ -22,4 +22,4 @@ status run(scalar, column_probabilities<T, host_memory, From> const& p, workspac
   }
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::scalar

@@ -3,9 +3,9 @@
 
 #include "mlot/primitive/cross_entropy.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::on {
+namespace mlot::scalar {
 template <real T, storage S>
-status run(scalar, cross_entropy<T, S, host_memory> const& p, workspace<host_memory>) {
+status run(device, cross_entropy<T, S, host_memory> const& p, workspace<host_memory>) {
   using std::log;
   for (index_t b = 0; b < p.tokens.sequences(); ++b) {
     wide_t<T> sum(0);
@@ -22,4 +22,4 @@ status run(scalar, cross_entropy<T, S, host_memory> const& p, workspace<host_mem
   }
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::scalar

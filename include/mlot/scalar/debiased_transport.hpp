@@ -1,9 +1,9 @@
 #pragma once
 #include "mlot/primitive/debiased_transport.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::on {
+namespace mlot::scalar {
 template <real T>
-status run(scalar, debiased_transport<T, host_memory> const& p, workspace<host_memory>) {
+status run(device, debiased_transport<T, host_memory> const& p, workspace<host_memory>) {
   for (index_t b = 0; b < p.batch.problems(); ++b) {
     bool const exists = p.batch.row_count(b) > 0 && p.batch.column_count(b) > 0;
     T const both = p.teacher_self(b) + p.student_self(b);
@@ -17,4 +17,4 @@ status run(scalar, debiased_transport<T, host_memory> const& p, workspace<host_m
   }
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::scalar

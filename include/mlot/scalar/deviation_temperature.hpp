@@ -3,9 +3,9 @@
 
 #include "mlot/primitive/deviation_temperature.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::on {
+namespace mlot::scalar {
 template <real T, storage S>
-status run(scalar, deviation_temperature<T, S, host_memory> const& p, workspace<host_memory>) {
+status run(device, deviation_temperature<T, S, host_memory> const& p, workspace<host_memory>) {
   using std::sqrt;
   for (index_t i = 0; i < p.tokens.tokens(); ++i) {
     index_t const r = p.tokens.row(i);
@@ -30,7 +30,7 @@ status run(scalar, deviation_temperature<T, S, host_memory> const& p, workspace<
 }
 
 template <real T, storage S, storage G>
-status run(scalar, deviation_temperature_gradient<T, S, G, host_memory> const& p,
+status run(device, deviation_temperature_gradient<T, S, G, host_memory> const& p,
            workspace<host_memory>) {
   auto const& of = p.of;
   for (index_t i = 0; i < of.tokens.tokens(); ++i) {
@@ -54,4 +54,4 @@ status run(scalar, deviation_temperature_gradient<T, S, G, host_memory> const& p
   }
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::scalar

@@ -6,7 +6,7 @@
 #include "mlot/primitive/divergence.hpp"
 #include "mlot/scalar/logit_gradient.hpp"
 #include "mlot/scalar/vocabulary_mass.hpp"
-namespace mlot::on {
+namespace mlot::scalar {
 /// log p(z) = (z - maximum) inverse_temperature - log_partition, of one token.
 template <real T>
 struct softmax_of_token {
@@ -230,7 +230,7 @@ constexpr index_t order_size(index_t vocabulary) {
 }
 
 template <real T, class Kind, storage Teacher, storage S, storage G>
-std::size_t scratch_size(scalar, dense_divergence<T, Kind, Teacher, S, G> const& p) {
+std::size_t scratch_size(device, dense_divergence<T, Kind, Teacher, S, G> const& p) {
   arena<host_memory> space;
   compared_tokens<dense_divergence<T, Kind, Teacher, S, G>>(p, space);
   space.vector<index_t>(order_size<Kind>(p.teacher.logits.cols));
@@ -238,7 +238,7 @@ std::size_t scratch_size(scalar, dense_divergence<T, Kind, Teacher, S, G> const&
 }
 
 template <real T, class Kind, storage Teacher, storage S, storage G>
-status run(scalar, dense_divergence<T, Kind, Teacher, S, G> const& p,
+status run(device, dense_divergence<T, Kind, Teacher, S, G> const& p,
            workspace<host_memory> scratch) {
   using std::exp;
   using primitive = dense_divergence<T, Kind, Teacher, S, G>;
@@ -246,9 +246,9 @@ status run(scalar, dense_divergence<T, Kind, Teacher, S, G> const& p,
   compared_tokens<primitive> all(p, space);
   auto const order = space.vector<index_t>(order_size<Kind>(p.teacher.logits.cols));
   all.list_pairs();
-  if (auto const s = run(scalar{}, all.teacher_sums(), {}); !s.ok())
+  if (auto const s = run(device{}, all.teacher_sums(), {}); !s.ok())
     return all.named(s, "divergence.teacher.logits");
-  if (auto const s = run(scalar{}, all.student_sums(), {}); !s.ok())
+  if (auto const s = run(device{}, all.student_sums(), {}); !s.ok())
     return all.named(s, "divergence.student_logits");
 
   for (index_t b = 0; b < p.sequences(); ++b) {
@@ -297,4 +297,4 @@ status run(scalar, dense_divergence<T, Kind, Teacher, S, G> const& p,
     });
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::scalar

@@ -1,9 +1,9 @@
 #pragma once
 #include "mlot/primitive/gather_columns.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::on {
+namespace mlot::scalar {
 template <real T, storage S>
-status run(scalar, gather_columns<T, S, host_memory> const& p, workspace<host_memory>) {
+status run(device, gather_columns<T, S, host_memory> const& p, workspace<host_memory>) {
   for (index_t b = 0; b < p.tokens.sequences(); ++b)
     for (index_t i = p.tokens.offset(b); i < p.tokens.offset(b + 1); ++i)
       for (index_t l = 0; l < p.ids.cols; ++l) {
@@ -12,4 +12,4 @@ status run(scalar, gather_columns<T, S, host_memory> const& p, workspace<host_me
       }
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::scalar

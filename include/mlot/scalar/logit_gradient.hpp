@@ -4,7 +4,7 @@
 #include "mlot/primitive/logit_gradient.hpp"
 #include "mlot/primitive/vocabulary_mass.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::on {
+namespace mlot::scalar {
 /// Token i's gradient row without its sparse entries: sum over c of
 /// coefficient[c] exp((z - maximum) inverse_temperature[c]).
 template <real T>
@@ -75,7 +75,7 @@ void for_rows_without_token(token_rows<host_memory> const& tokens, index_t rows,
 }
 
 template <real T, storage S, storage G>
-status run(scalar, logit_gradient<T, S, G, host_memory> const& p, workspace<host_memory>) {
+status run(device, logit_gradient<T, S, G, host_memory> const& p, workspace<host_memory>) {
   index_t const vocabulary = p.logits.cols;
   for (index_t b = 0; b < p.tokens.sequences(); ++b)
     for (index_t i = p.tokens.offset(b); i < p.tokens.offset(b + 1); ++i) {
@@ -99,4 +99,4 @@ status run(scalar, logit_gradient<T, S, G, host_memory> const& p, workspace<host
   });
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::scalar

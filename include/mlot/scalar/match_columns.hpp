@@ -6,7 +6,7 @@
 #include "mlot/primitive/match_columns.hpp"
 #include "mlot/scalar/device.hpp"
 #include "mlot/scalar/linear_assignment.hpp"
-namespace mlot::on {
+namespace mlot::scalar {
 /// For each of K columns, the K ids of least cost among those offered, by cost and id; and the
 /// matching that they make. Ids from V on are zero columns: what exact uses where K exceeds V.
 class cheapest_ids {
@@ -150,14 +150,14 @@ struct match_scratch {
         cost(space.vector<wide_t<T>>(p.teacher.cols)) {}
 };
 template <real T, storage S>
-std::size_t scratch_size(scalar, match_columns<T, S, host_memory> const& p) {
+std::size_t scratch_size(device, match_columns<T, S, host_memory> const& p) {
   arena<host_memory> space;
   match_scratch<T, S>(p, space);
   return space.bytes();
 }
 
 template <real T, storage S>
-status run(scalar, match_columns<T, S, host_memory> const& p, workspace<host_memory> scratch) {
+status run(device, match_columns<T, S, host_memory> const& p, workspace<host_memory> scratch) {
   using std::abs, std::exp;
   arena<host_memory> space(scratch);
   match_scratch<T, S> own(p, space);
@@ -195,4 +195,4 @@ status run(scalar, match_columns<T, S, host_memory> const& p, workspace<host_mem
   }
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::scalar

@@ -1,9 +1,9 @@
 #pragma once
 #include "mlot/primitive/pairwise_cost.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::on {
+namespace mlot::scalar {
 template <real T, class Ground, storage Table>
-status run(scalar, pairwise_cost<T, host_memory, Ground, Table> const& p, workspace<host_memory>) {
+status run(device, pairwise_cost<T, host_memory, Ground, Table> const& p, workspace<host_memory>) {
   for (index_t b = 0; b < p.batch.problems(); ++b)
     for (index_t i = p.batch.row_offset(b); i < p.batch.row_offset(b + 1); ++i)
       for (index_t j = 0; j < p.batch.column_count(b); ++j) {
@@ -17,7 +17,7 @@ status run(scalar, pairwise_cost<T, host_memory, Ground, Table> const& p, worksp
 }
 
 template <real T, class Ground, storage Table>
-status run(scalar, pairwise_cost_gradient<T, host_memory, Ground, Table> const& p,
+status run(device, pairwise_cost_gradient<T, host_memory, Ground, Table> const& p,
            workspace<host_memory>) {
   problem_batch<host_memory> const& batch = p.of.batch;
   for (index_t b = 0; b < batch.problems(); ++b)
@@ -32,4 +32,4 @@ status run(scalar, pairwise_cost_gradient<T, host_memory, Ground, Table> const& 
       }
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::scalar

@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/primitive/plan_rows.hpp"
 #include "mlot/scalar/sinkhorn_problem.hpp"
-namespace mlot::on {
+namespace mlot::scalar {
 /// Calls body(b, i, row) for every row token i of every problem b, in order. `memory` has room for
 /// the longest row.
 template <real T, class Cost, class Body>
@@ -20,17 +20,17 @@ void for_plan_rows(sinkhorn<T, host_memory, Cost> const& p, vector_view<T, host_
 }
 
 template <real T, class Cost, class Receive>
-std::size_t scratch_size(scalar, plan_rows<T, host_memory, Cost, Receive> const& p) {
+std::size_t scratch_size(device, plan_rows<T, host_memory, Cost, Receive> const& p) {
   arena<host_memory> space;
   space.vector<T>(p.of.batch.longest_row);
   return space.bytes();
 }
 
 template <real T, class Cost, class Receive>
-status run(scalar, plan_rows<T, host_memory, Cost, Receive> const& p,
+status run(device, plan_rows<T, host_memory, Cost, Receive> const& p,
            workspace<host_memory> scratch) {
   arena<host_memory> space(scratch);
   for_plan_rows(p.of, space.vector<T>(p.of.batch.longest_row), p.receive);
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::scalar

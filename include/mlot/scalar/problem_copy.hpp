@@ -1,9 +1,9 @@
 #pragma once
 #include "mlot/primitive/problem_copy.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::on {
+namespace mlot::scalar {
 template <real T, real From>
-status run(scalar, problem_copy<T, host_memory, From> const& p, workspace<host_memory>) {
+status run(device, problem_copy<T, host_memory, From> const& p, workspace<host_memory>) {
   for (index_t b = 0; b < p.batch.problems(); ++b) {
     auto const from = p.batch.of(p.from, b);
     auto const to = p.batch.of(p.to, b);
@@ -12,4 +12,4 @@ status run(scalar, problem_copy<T, host_memory, From> const& p, workspace<host_m
   }
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::scalar

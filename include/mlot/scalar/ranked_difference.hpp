@@ -4,7 +4,7 @@
 
 #include "mlot/primitive/ranked_difference.hpp"
 #include "mlot/scalar/logit_gradient.hpp"
-namespace mlot::on {
+namespace mlot::scalar {
 /// Calls visit(i) for the teacher token of each pair of student token j, of sequence b.
 template <class Visit>
 void for_each_teacher_of(token_pairs<host_memory> const& pairs,
@@ -61,7 +61,7 @@ struct ranked_tokens {
 };
 
 template <real T, storage Teacher, storage Student, storage Gradient>
-std::size_t scratch_size(scalar,
+std::size_t scratch_size(device,
                          ranked_difference<T, Teacher, Student, Gradient, host_memory> const& p) {
   arena<host_memory> space;
   ranked_tokens<T>(p.teacher.logits.cols, p.student.logits.cols, space);
@@ -94,7 +94,7 @@ void write_gradient(ranked_difference<T, Teacher, Student, Gradient, host_memory
 }
 
 template <real T, storage Teacher, storage Student, storage Gradient>
-status run(scalar, ranked_difference<T, Teacher, Student, Gradient, host_memory> const& p,
+status run(device, ranked_difference<T, Teacher, Student, Gradient, host_memory> const& p,
            workspace<host_memory> scratch) {
   using std::abs;
   index_t const m = p.teacher.logits.cols, n = p.student.logits.cols;
@@ -123,4 +123,4 @@ status run(scalar, ranked_difference<T, Teacher, Student, Gradient, host_memory>
     });
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::scalar

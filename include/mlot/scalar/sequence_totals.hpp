@@ -1,9 +1,9 @@
 #pragma once
 #include "mlot/primitive/sequence_totals.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::on {
+namespace mlot::scalar {
 template <real T>
-status run(scalar, sequence_totals<T, host_memory> const& p, workspace<host_memory>) {
+status run(device, sequence_totals<T, host_memory> const& p, workspace<host_memory>) {
   constexpr int terms = sequence_totals<T, host_memory>::terms_of_a_sequence;
   T total(0);
   for (int c = 0; c < terms; ++c) {
@@ -16,4 +16,4 @@ status run(scalar, sequence_totals<T, host_memory> const& p, workspace<host_memo
   p.out(terms) = total;
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::scalar

@@ -2,7 +2,7 @@
 #include "mlot/primitive/sinkhorn_gradient.hpp"
 #include "mlot/scalar/sinkhorn.hpp"
 #include "mlot/scalar/sinkhorn_fixed_point.hpp"
-namespace mlot::on {
+namespace mlot::scalar {
 /// x^r and y^r of all problems, and the log-adjoints alpha and beta.
 template <real T>
 struct sinkhorn_adjoints {
@@ -32,7 +32,7 @@ struct derivative_scratch<T, derivative::implicit> : fixed_point_scratch<T> {
 };
 
 template <real T, class Derivative>
-std::size_t scratch_size(scalar, sinkhorn_gradient<T, host_memory, Derivative> const& p) {
+std::size_t scratch_size(device, sinkhorn_gradient<T, host_memory, Derivative> const& p) {
   arena<host_memory> space;
   derivative_scratch<T, Derivative>(p.of, space);
   return space.bytes();
@@ -207,7 +207,7 @@ template <class Derivative, real T>
 }
 
 template <real T, class Derivative>
-status run(scalar, sinkhorn_gradient<T, host_memory, Derivative> const& p,
+status run(device, sinkhorn_gradient<T, host_memory, Derivative> const& p,
            workspace<host_memory> scratch) {
   arena<host_memory> space(scratch);
   derivative_scratch<T, Derivative> const all(p.of, space);
@@ -231,14 +231,14 @@ struct table_adjoints {
 
 template <real T, class Ground, class Derivative, storage Table>
 std::size_t scratch_size(
-    scalar, sinkhorn_table_gradient<T, host_memory, Ground, Derivative, Table> const& p) {
+    device, sinkhorn_table_gradient<T, host_memory, Ground, Derivative, Table> const& p) {
   arena<host_memory> space;
   table_adjoints<T, Ground, Derivative, Table>(p, space);
   return space.bytes();
 }
 
 template <real T, class Ground, class Derivative, storage Table>
-status run(scalar, sinkhorn_table_gradient<T, host_memory, Ground, Derivative, Table> const& p,
+status run(device, sinkhorn_table_gradient<T, host_memory, Ground, Derivative, Table> const& p,
            workspace<host_memory> scratch) {
   arena<host_memory> space(scratch);
   table_adjoints<T, Ground, Derivative, Table> const all(p, space);
@@ -259,4 +259,4 @@ status run(scalar, sinkhorn_table_gradient<T, host_memory, Ground, Derivative, T
                                    all.column);
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::scalar

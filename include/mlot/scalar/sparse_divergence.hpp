@@ -7,7 +7,7 @@
 #include "mlot/scalar/divergence.hpp"
 #include "mlot/scalar/scalar_row.hpp"
 #include "mlot/scalar/sparse_space.hpp"
-namespace mlot::on {
+namespace mlot::scalar {
 template <real T, class Kind, storage Teacher, storage S, storage G>
 using sparse_divergence =
     divergence<T, Kind, sparse_teacher<T, Teacher, host_memory>, S, G, host_memory>;
@@ -248,7 +248,7 @@ struct sparse_lists {
 };
 
 template <real T, class Kind, storage Teacher, storage S, storage G>
-std::size_t scratch_size(scalar, sparse_divergence<T, Kind, Teacher, S, G> const& p) {
+std::size_t scratch_size(device, sparse_divergence<T, Kind, Teacher, S, G> const& p) {
   arena<host_memory> space;
   sparse_lists<T>(p, space);
   sparse_spaces<T>(p, 1, space);
@@ -256,7 +256,7 @@ std::size_t scratch_size(scalar, sparse_divergence<T, Kind, Teacher, S, G> const
 }
 
 template <real T, class Kind, storage Teacher, storage S, storage G>
-status run(scalar, sparse_divergence<T, Kind, Teacher, S, G> const& p,
+status run(device, sparse_divergence<T, Kind, Teacher, S, G> const& p,
            workspace<host_memory> scratch) {
   arena<host_memory> space(scratch);
   sparse_lists<T> lists(p, space);
@@ -270,4 +270,4 @@ status run(scalar, sparse_divergence<T, Kind, Teacher, S, G> const& p,
   write_divergences(p, lists.pairs, lists.value, lists.entropy);
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::scalar

@@ -3,9 +3,9 @@
 
 #include "mlot/primitive/table_softmax.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::on {
+namespace mlot::scalar {
 template <real T>
-status run(scalar, table_softmax<T, host_memory> const& p, workspace<host_memory>) {
+status run(device, table_softmax<T, host_memory> const& p, workspace<host_memory>) {
   using std::exp, std::log;
   for (index_t i = 0; i < p.table.rows; ++i) {
     T top = -infinity<T>;
@@ -25,7 +25,7 @@ status run(scalar, table_softmax<T, host_memory> const& p, workspace<host_memory
 }
 
 template <real T>
-status run(scalar, table_softmax_gradient<T, host_memory> const& p, workspace<host_memory>) {
+status run(device, table_softmax_gradient<T, host_memory> const& p, workspace<host_memory>) {
   for (index_t i = 0; i < p.probability.rows; ++i) {
     wide_t<T> expected(0);
     for (index_t l = 0; l < p.probability.cols; ++l)
@@ -36,4 +36,4 @@ status run(scalar, table_softmax_gradient<T, host_memory> const& p, workspace<ho
   }
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::scalar

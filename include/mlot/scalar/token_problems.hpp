@@ -1,9 +1,9 @@
 #pragma once
 #include "mlot/primitive/token_problems.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::on {
+namespace mlot::scalar {
 template <real T>
-status run(scalar, token_problems<T, host_memory> const& p, workspace<host_memory>) {
+status run(device, token_problems<T, host_memory> const& p, workspace<host_memory>) {
   index_t const k = p.width();
   for (index_t j = 0; j <= p.tokens(); ++j) p.offset(j) = j * k;
   for (index_t b = 0; b + 1 < p.student_offset.size; ++b)
@@ -16,4 +16,4 @@ status run(scalar, token_problems<T, host_memory> const& p, workspace<host_memor
     }
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::scalar

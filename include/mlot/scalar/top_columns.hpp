@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/primitive/top_columns.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::on {
+namespace mlot::scalar {
 /// Keeps the best K of the ids offered so far, sorted; offers come in rising id order.
 template <storage T>
 struct ranking {
@@ -26,7 +26,7 @@ struct ranking {
 };
 
 template <storage T>
-status run(scalar, top_columns<T, host_memory> const& p, workspace<host_memory>) {
+status run(device, top_columns<T, host_memory> const& p, workspace<host_memory>) {
   for (index_t b = 0; b < p.ids.rows; ++b) {
     index_t const r = p.row_of(b);
     ranking<T> best{p.mass.row(r < 0 ? 0 : r), p.ids.row(b)};
@@ -35,4 +35,4 @@ status run(scalar, top_columns<T, host_memory> const& p, workspace<host_memory>)
   }
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::scalar

@@ -3,7 +3,7 @@
 
 #include "mlot/primitive/vocabulary_mass.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::on {
+namespace mlot::scalar {
 /// The first logit of a row that is NaN or +inf, as a fault; `row` is known to have one.
 template <real T, storage S>
 status unusable_logit(matrix_view<S const, host_memory> logits, index_t row) {
@@ -14,7 +14,7 @@ status unusable_logit(matrix_view<S const, host_memory> logits, index_t row) {
 }
 
 template <real T, storage S>
-status run(scalar, vocabulary_mass<T, S, host_memory> const& p, workspace<host_memory>) {
+status run(device, vocabulary_mass<T, S, host_memory> const& p, workspace<host_memory>) {
   index_t const vocabulary = p.logits.cols;
   for (int c = 0; c < p.temperatures; ++c)
     if (auto const& mass = p.at[c].mass; mass.data != nullptr)
@@ -48,4 +48,4 @@ status run(scalar, vocabulary_mass<T, S, host_memory> const& p, workspace<host_m
     }
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::scalar

@@ -3,14 +3,16 @@
 #include "mlot/simd/device.hpp"
 #include "mlot/simd/lanes.hpp"
 #include "mlot/simd/parallel.hpp"
-namespace mlot::on {
+namespace mlot::simd {
+using scalar::aligned_sequence;
+
 template <real T>
 bool contiguous_tables(aligned_terms<T, host_memory> const& p) {
   return p.teacher.col_stride == 1 && p.student.col_stride == 1 && p.student_log.col_stride == 1;
 }
 
 template <class Arch, has_lanes T>
-status run(simd<Arch>, aligned_terms<T, host_memory> const& p, workspace<host_memory> scratch) {
+status run(device<Arch>, aligned_terms<T, host_memory> const& p, workspace<host_memory> scratch) {
   using batch = lanes_of<T, Arch>;
   if (!contiguous_tables(p)) return run_strided(p, scratch);
   parallel_for(p.sequences(), 1, p.student.rows * p.student.cols, [&](index_t b) {
@@ -35,7 +37,7 @@ status run(simd<Arch>, aligned_terms<T, host_memory> const& p, workspace<host_me
 }
 
 template <class Arch, has_lanes T>
-status run(simd<Arch>, aligned_terms_gradient<T, host_memory> const& p,
+status run(device<Arch>, aligned_terms_gradient<T, host_memory> const& p,
            workspace<host_memory> scratch) {
   using batch = lanes_of<T, Arch>;
   aligned_terms<T, host_memory> const& of = p.of;
@@ -68,4 +70,4 @@ status run(simd<Arch>, aligned_terms_gradient<T, host_memory> const& p,
   });
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::simd

@@ -3,7 +3,11 @@
 #include "mlot/simd/plan_rows.hpp"
 /// A row of P is made once, and then meets the points' columns, which lie turned: lanes run over
 /// column tokens, and four columns share the loads of P. Rows do not meet, so neither do threads.
-namespace mlot::on {
+namespace mlot::simd {
+using scalar::any_problem;
+using scalar::check_points;
+using scalar::with_cost;
+
 template <class T, class Cost>
 struct projection_scratch {
   packed_sinkhorn<T, Cost> packed;
@@ -53,14 +57,14 @@ void project_row(vector_view<T const, host_memory> row, matrix_view<T, host_memo
 }
 
 template <class Arch, has_lanes T, class Cost>
-std::size_t scratch_size(simd<Arch>, barycentric_projection<T, host_memory, Cost> const& p) {
+std::size_t scratch_size(device<Arch>, barycentric_projection<T, host_memory, Cost> const& p) {
   arena<host_memory> space;
   projection_scratch<T, Cost>(p, space);
   return space.bytes();
 }
 
 template <class Arch, has_lanes T, class Cost>
-status run(simd<Arch>, barycentric_projection<T, host_memory, Cost> const& p,
+status run(device<Arch>, barycentric_projection<T, host_memory, Cost> const& p,
            workspace<host_memory> scratch) {
   using batch = lanes_of<T, Arch>;
   if (status const s = check_points<T>(p.points); !s.ok()) return s;
@@ -84,4 +88,4 @@ status run(simd<Arch>, barycentric_projection<T, host_memory, Cost> const& p,
   });
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::simd

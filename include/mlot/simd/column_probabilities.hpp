@@ -5,9 +5,9 @@
 #include "mlot/simd/device.hpp"
 #include "mlot/simd/lanes.hpp"
 #include "mlot/simd/parallel.hpp"
-namespace mlot::on {
+namespace mlot::simd {
 template <class Arch, has_lanes T, has_lanes From>
-status run(simd<Arch>, column_probabilities<T, host_memory, From> const& p,
+status run(device<Arch>, column_probabilities<T, host_memory, From> const& p,
            workspace<host_memory> scratch) {
   using batch = lanes_of<T, Arch>;
   if (p.logits.col_stride != 1 || p.probability.col_stride != 1 ||
@@ -32,4 +32,4 @@ status run(simd<Arch>, column_probabilities<T, host_memory, From> const& p,
   });
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::simd

@@ -12,7 +12,12 @@
 /// A token at a time: the sums over its row and the teacher's, which come from memory for that;
 /// then value and <p, h>; then the gradient, block by block, past the caches. What the last two
 /// need is made again from the logits, which the caches still have.
-namespace mlot::on {
+namespace mlot::simd {
+using scalar::compared_tokens;
+using scalar::dense_divergence;
+using scalar::unusable_logit;
+using scalar::write_divergences;
+
 template <class Batch, class Primitive>
 struct divergence_pass;
 template <class Batch, class T, class Kind, storage Teacher, storage S, storage G>
@@ -135,14 +140,14 @@ struct divergence_space<dense_divergence<T, Kind, Teacher, S, G>> {
 };
 
 template <class Arch, has_lanes T, class Kind, storage Teacher, storage S, storage G>
-std::size_t scratch_size(simd<Arch>, dense_divergence<T, Kind, Teacher, S, G> const& p) {
+std::size_t scratch_size(device<Arch>, dense_divergence<T, Kind, Teacher, S, G> const& p) {
   arena<host_memory> space;
   divergence_space<dense_divergence<T, Kind, Teacher, S, G>>(p, space);
-  return std::max(space.bytes(), scratch_size(scalar{}, p));
+  return std::max(space.bytes(), scratch_size(scalar::device{}, p));
 }
 
 template <class Arch, has_lanes T, class Kind, storage Teacher, storage S, storage G>
-status run(simd<Arch>, dense_divergence<T, Kind, Teacher, S, G> const& p,
+status run(device<Arch>, dense_divergence<T, Kind, Teacher, S, G> const& p,
            workspace<host_memory> scratch) {
   using primitive = dense_divergence<T, Kind, Teacher, S, G>;
   using batch = lanes_of<T, Arch>;
@@ -191,4 +196,4 @@ status run(simd<Arch>, dense_divergence<T, Kind, Teacher, S, G> const& p,
   write_divergences(p, own.all.pairs, own.value, own.entropy);
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::simd

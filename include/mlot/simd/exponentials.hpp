@@ -3,7 +3,7 @@
 #include <type_traits>
 
 #include "mlot/simd/lanes.hpp"
-namespace mlot::on {
+namespace mlot::simd {
 /// exp(x) for x <= 88, -inf included; NaN stays NaN. In float the relative error is below
 /// 2.5e-7 + 2e-9 |x|, and what lies below the smallest normal number may be 0: with that it takes
 /// half the instructions of xsimd's, which is right to the last place everywhere.
@@ -63,4 +63,4 @@ void with_exponentials(T const (&inverse)[3], int count, Body body) {
       e[2] = exponential(product(x, i2));
     });
 }
-}  // namespace mlot::on
+}  // namespace mlot::simd

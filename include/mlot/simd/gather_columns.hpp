@@ -4,10 +4,10 @@
 #include "mlot/simd/device.hpp"
 #include "mlot/simd/lanes.hpp"
 #include "mlot/simd/parallel.hpp"
-namespace mlot::on {
+namespace mlot::simd {
 /// Bound by cache misses, not by arithmetic: threads over tokens, scalar loads.
 template <class Arch, has_lanes T, storage S>
-status run(simd<Arch>, gather_columns<T, S, host_memory> const& p, workspace<host_memory>) {
+status run(device<Arch>, gather_columns<T, S, host_memory> const& p, workspace<host_memory>) {
   constexpr index_t cost_of_a_miss = 64;
   parallel_for(p.tokens.tokens(), 16, cost_of_a_miss * p.tokens.tokens() * p.ids.cols,
                [&](index_t i) {
@@ -19,4 +19,4 @@ status run(simd<Arch>, gather_columns<T, S, host_memory> const& p, workspace<hos
                });
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::simd

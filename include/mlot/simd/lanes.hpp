@@ -8,7 +8,7 @@
 #include "mlot/simd/half_lanes.hpp"
 /// What the kernels need of xsimd. Names that differ between its releases live here and nowhere
 /// else; so do the last lanes of a row.
-namespace mlot::on {
+namespace mlot::simd {
 /// A scalar that has lanes on this architecture.
 template <class T>
 concept has_lanes = std::same_as<T, float> || std::same_as<T, double>;
@@ -228,4 +228,4 @@ inline void store_lanes(S* to, Batch const& x, first_lanes which) {
     std::memcpy(to, lane, std::size_t(which.count) * sizeof(S));
   }
 }
-}  // namespace mlot::on
+}  // namespace mlot::simd

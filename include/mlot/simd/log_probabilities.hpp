@@ -7,7 +7,9 @@
 #include "mlot/simd/lanes.hpp"
 #include "mlot/simd/logarithm.hpp"
 #include "mlot/simd/vocabulary_mass.hpp"
-namespace mlot::on {
+namespace mlot::simd {
+using scalar::softmax_of_token;
+
 /// A row of logits as log-probabilities, in lanes.
 template <class Batch, storage S>
 struct log_probability_row {
@@ -76,4 +78,4 @@ struct compared_rows {
     }
   }
 };
-}  // namespace mlot::on
+}  // namespace mlot::simd

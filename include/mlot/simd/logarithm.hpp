@@ -3,7 +3,7 @@
 
 #include "mlot/divergence/probability_pair.hpp"
 #include "mlot/simd/lanes.hpp"
-namespace mlot::on {
+namespace mlot::simd {
 /// log x for finite normal x > 0: in float within 2e-7 of the result, however near 0 it is, in a
 /// third of the instructions of xsimd's, which is right for every x.
 template <class Batch>
@@ -25,12 +25,12 @@ inline Batch logarithm(Batch const& x) {
     return xsimd::log(x);
   }
 }
-}  // namespace mlot::on
+}  // namespace mlot::simd
 
 namespace mlot {
 template <class T, class Arch>
 struct logarithm_of<xsimd::batch<T, Arch>> {
   using batch = xsimd::batch<T, Arch>;
-  static batch value(batch const& x) { return on::logarithm(x); }
+  static batch value(batch const& x) { return simd::logarithm(x); }
 };
 }  // namespace mlot

@@ -13,7 +13,12 @@
 /// A row is read once and written once, vector by vector, past the caches where the gradient is too
 /// large for them anyway: reading and writing then overlap all the time. The few vectors that
 /// sparse entries fall into stop on the way for them.
-namespace mlot::on {
+namespace mlot::simd {
+using scalar::dense_part;
+using scalar::dense_part_of;
+using scalar::for_rows_without_token;
+using scalar::label_is_masked;
+
 /// Each sequence's columns in the order of their ids, in which a row comes to them. The
 /// vocabulary's size ends each list.
 template <real T, storage S, storage G>
@@ -31,7 +36,7 @@ struct columns_by_id {
       auto const& ids = p.columns[c].ids;
       for (index_t l = 0; l < ids.cols; ++l) place[c](b, l) = l;
       if (ids.cols > 0)
-        sort_indices(&place[c](b, 0), ids.cols, [&](index_t l, index_t m) {
+        scalar::sort_indices(&place[c](b, 0), ids.cols, [&](index_t l, index_t m) {
           return ids(b, l) < ids(b, m) || (ids(b, l) == ids(b, m) && l < m);
         });
       for (index_t n = 0; n < ids.cols; ++n) id[c](b, n) = ids(b, place[c](b, n));
@@ -130,14 +135,14 @@ struct gradient_row {
 };
 
 template <class Arch, has_lanes T, storage S, storage G>
-std::size_t scratch_size(simd<Arch>, logit_gradient<T, S, G, host_memory> const& p) {
+std::size_t scratch_size(device<Arch>, logit_gradient<T, S, G, host_memory> const& p) {
   arena<host_memory> space;
   columns_by_id<T, S, G>(p, space);
   return space.bytes();
 }
 
 template <class Arch, has_lanes T, storage S, storage G>
-status run(simd<Arch>, logit_gradient<T, S, G, host_memory> const& p,
+status run(device<Arch>, logit_gradient<T, S, G, host_memory> const& p,
            workspace<host_memory> scratch) {
   if (p.logits.col_stride != 1 || p.gradient.col_stride != 1) return run_strided(p, scratch);
   index_t const vocabulary = p.logits.cols, tokens = p.tokens.tokens();
@@ -162,4 +167,4 @@ status run(simd<Arch>, logit_gradient<T, S, G, host_memory> const& p,
   });
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::simd

@@ -18,7 +18,11 @@
 /// A few blocks' probabilities of some tokens are made at a time, in memory's order, and stay in
 /// the first-level cache while the columns go by. Which blocks a chunk has depends on the data
 /// alone, never on threads.
-namespace mlot::on {
+namespace mlot::simd {
+using scalar::cheapest_ids;
+using scalar::unusable_costs;
+using scalar::write_matching;
+
 inline constexpr index_t pairs_of_a_tile = 32;   ///< summed by themselves, for accuracy
 inline constexpr index_t blocks_of_a_group = 8;  ///< read together, row by row
 inline constexpr index_t pairs_ahead = 4;        ///< whose logits are asked for
@@ -138,7 +142,7 @@ class id_search {
   void sort_blocks() {
     for (index_t k = 0; k < blocks_; ++k) order_(k) = k;
     if (p_.mass.data != nullptr)
-      sort_indices(order_.data, blocks_, [&](index_t k, index_t other) {
+      scalar::sort_indices(order_.data, blocks_, [&](index_t k, index_t other) {
         return block_mass_(k) > block_mass_(other) ||
                (block_mass_(k) == block_mass_(other) && k < other);
       });
@@ -182,7 +186,7 @@ class id_search {
     count_ = std::min(
         {end - begin_, std::max(least_chunk, begin_ / 4), least_chunk * seen_.size / actives_});
     std::copy_n(&order_(begin_), count_, chunk_.data);
-    sort_indices(chunk_.data, count_, [](index_t k, index_t other) { return k < other; });
+    scalar::sort_indices(chunk_.data, count_, [](index_t k, index_t other) { return k < other; });
     return true;
   }
   /// Blocks in which an id could cost column l no more than what changes the matching.
@@ -325,14 +329,14 @@ struct search_scratch {
 };
 
 template <class Arch, has_lanes T, storage S>
-std::size_t scratch_size(simd<Arch>, match_columns<T, S, host_memory> const& p) {
+std::size_t scratch_size(device<Arch>, match_columns<T, S, host_memory> const& p) {
   arena<host_memory> space;
   search_scratch<id_search<lanes_of<T, Arch>, T, S>>(p, space);
   return space.bytes();
 }
 
 template <class Arch, has_lanes T, storage S>
-status run(simd<Arch>, match_columns<T, S, host_memory> const& given,
+status run(device<Arch>, match_columns<T, S, host_memory> const& given,
            workspace<host_memory> scratch) {
   using search = id_search<lanes_of<T, Arch>, T, S>;
   arena<host_memory> space(scratch);
@@ -364,4 +368,4 @@ status run(simd<Arch>, match_columns<T, S, host_memory> const& given,
     if (all.matched(b) == 0) return unusable_costs(b);
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::simd

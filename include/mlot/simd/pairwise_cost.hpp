@@ -7,7 +7,7 @@
 #include "mlot/simd/lanes.hpp"
 #include "mlot/simd/row_blocks.hpp"
 #include "mlot/simd/turned_table.hpp"
-namespace mlot::on {
+namespace mlot::simd {
 /// Costs of `Rows` consecutive teacher rows, from i on, against the first `count` tokens of a panel
 /// of the student's table: a register holds one row's costs of a batch of student tokens while the
 /// columns of the tables go by. Row r is written at out + r stride.
@@ -39,14 +39,14 @@ template <class Batch, class T, class Ground>
 }
 
 template <class Arch, has_lanes T, class Ground, storage Table>
-std::size_t scratch_size(simd<Arch>, pairwise_cost<T, host_memory, Ground, Table> const& p) {
+std::size_t scratch_size(device<Arch>, pairwise_cost<T, host_memory, Ground, Table> const& p) {
   arena<host_memory> space;
   turned_tables<T, Table>(p.batch, p.student.cols, space);
   return space.bytes();
 }
 
 template <class Arch, has_lanes T, class Ground, storage Table>
-status run(simd<Arch>, pairwise_cost<T, host_memory, Ground, Table> const& p,
+status run(device<Arch>, pairwise_cost<T, host_memory, Ground, Table> const& p,
            workspace<host_memory> scratch) {
   using batch = lanes_of<T, Arch>;
   if (p.cost.col_stride != 1) return run_strided(p, scratch);
@@ -143,7 +143,7 @@ struct cost_gradient_scratch {
 };
 
 template <class Arch, has_lanes T, class Ground, storage Table>
-std::size_t scratch_size(simd<Arch>,
+std::size_t scratch_size(device<Arch>,
                          pairwise_cost_gradient<T, host_memory, Ground, Table> const& p) {
   arena<host_memory> space;
   cost_gradient_scratch<T, Table>(p.of.batch, p.of.student.cols, space);
@@ -151,7 +151,7 @@ std::size_t scratch_size(simd<Arch>,
 }
 
 template <class Arch, has_lanes T, class Ground, storage Table>
-status run(simd<Arch>, pairwise_cost_gradient<T, host_memory, Ground, Table> const& p,
+status run(device<Arch>, pairwise_cost_gradient<T, host_memory, Ground, Table> const& p,
            workspace<host_memory> scratch) {
   using batch = lanes_of<T, Arch>;
   if (p.upstream.col_stride != 1) return run_strided(p, scratch);
@@ -178,4 +178,4 @@ status run(simd<Arch>, pairwise_cost_gradient<T, host_memory, Ground, Table> con
   });
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::simd

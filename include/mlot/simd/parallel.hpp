@@ -4,7 +4,7 @@
 #ifdef _OPENMP
 #  include <omp.h>
 #endif
-namespace mlot::on {
+namespace mlot::simd {
 /// Threads that go through the same code together, each with its share.
 struct team {
   index_t rank = 0, size = 1;
@@ -76,4 +76,4 @@ inline index_t this_thread() {
 #endif
   for (index_t i = 0; i < count; ++i) body(i);
 }
-}  // namespace mlot::on
+}  // namespace mlot::simd

@@ -2,7 +2,10 @@
 #include "mlot/scalar/plan_rows.hpp"
 #include "mlot/simd/sinkhorn.hpp"
 #include "mlot/simd/sinkhorn_fixed_point.hpp"
-namespace mlot::on {
+namespace mlot::simd {
+using scalar::any_problem;
+using scalar::with_cost;
+
 /// Calls body(i, row) for the rows of block k, in order; `row` is the block's own memory. P is made
 /// by the operations with which the iterations write it: the same bits.
 template <class Batch>
@@ -30,14 +33,14 @@ struct plan_rows_scratch {
 };
 
 template <class Arch, has_lanes T, class Cost, class Receive>
-std::size_t scratch_size(simd<Arch>, plan_rows<T, host_memory, Cost, Receive> const& p) {
+std::size_t scratch_size(device<Arch>, plan_rows<T, host_memory, Cost, Receive> const& p) {
   arena<host_memory> space;
   plan_rows_scratch<T, Cost>(p.of, space);
   return space.bytes();
 }
 
 template <class Arch, has_lanes T, class Cost, class Receive>
-status run(simd<Arch>, plan_rows<T, host_memory, Cost, Receive> const& p,
+status run(device<Arch>, plan_rows<T, host_memory, Cost, Receive> const& p,
            workspace<host_memory> scratch) {
   using batch = lanes_of<T, Arch>;
   arena<host_memory> space(scratch);
@@ -55,4 +58,4 @@ status run(simd<Arch>, plan_rows<T, host_memory, Cost, Receive> const& p,
   }
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::simd

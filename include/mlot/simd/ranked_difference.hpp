@@ -19,7 +19,10 @@
 ///   sum_l |p_(l) - s_(l)| = sum_v s(v) sign of id v + sum_u p(u) sign of id u,
 ///
 /// exactly 0 for equal probabilities.
-namespace mlot::on {
+namespace mlot::simd {
+using scalar::for_each_teacher_of;
+using scalar::for_rows_without_token;
+
 /// One token's probabilities, in buckets, and on which side of the other model's they lie.
 template <class Batch>
 class bucketed_token {
@@ -226,16 +229,16 @@ bool contiguous_rows(ranked_difference<T, Teacher, Student, Gradient, host_memor
 }
 
 template <class Arch, has_lanes T, storage Teacher, storage Student, storage Gradient>
-std::size_t scratch_size(simd<Arch>,
+std::size_t scratch_size(device<Arch>,
                          ranked_difference<T, Teacher, Student, Gradient, host_memory> const& p) {
-  if (!contiguous_rows(p)) return scratch_size(scalar{}, p);
+  if (!contiguous_rows(p)) return scratch_size(scalar::device{}, p);
   arena<host_memory> space;
   ranked_scratch<lanes_of<T, Arch>, std::remove_cvref_t<decltype(p)>>(p, space);
   return space.bytes();
 }
 
 template <class Arch, has_lanes T, storage Teacher, storage Student, storage Gradient>
-status run(simd<Arch>, ranked_difference<T, Teacher, Student, Gradient, host_memory> const& p,
+status run(device<Arch>, ranked_difference<T, Teacher, Student, Gradient, host_memory> const& p,
            workspace<host_memory> scratch) {
   using batch = lanes_of<T, Arch>;
   if (!contiguous_rows(p)) return run_strided(p, scratch);
@@ -275,4 +278,4 @@ status run(simd<Arch>, ranked_difference<T, Teacher, Student, Gradient, host_mem
     });
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::simd

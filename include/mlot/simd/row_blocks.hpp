@@ -8,7 +8,7 @@
 /// How the transport kernels share their work. A problem's rows are cut into blocks; every block
 /// has its own column sums, and these are added block by block. So sums over rows do not depend on
 /// which thread took which block.
-namespace mlot::on {
+namespace mlot::simd {
 inline constexpr index_t least_block_rows = 64, most_blocks = 32;
 
 /// Scratch of every block of a batch: its column sums, a row to work in, and its share of a total.
@@ -128,9 +128,9 @@ inline constexpr index_t least_team_entries = 4 * least_parallel_work;
       order(small++) = b;
       work += entries(b) * work_per_entry;
     }
-  sort_indices(order.data, small, [&](index_t a, index_t b) {
+  scalar::sort_indices(order.data, small, [&](index_t a, index_t b) {
     return entries(a) > entries(b) || (entries(a) == entries(b) && a < b);
   });
   parallel_for(small, 1, work, [&](index_t n) { body(order(n), team{}); });
 }
-}  // namespace mlot::on
+}  // namespace mlot::simd

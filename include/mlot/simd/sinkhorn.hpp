@@ -6,7 +6,16 @@
 #include "mlot/simd/device.hpp"
 #include "mlot/simd/packed_sinkhorn.hpp"
 #include "mlot/simd/sinkhorn_domains.hpp"
-namespace mlot::on {
+namespace mlot::simd {
+using scalar::any_problem;
+using scalar::any_sinkhorn;
+using scalar::choose_domain;
+using scalar::iterate;
+using scalar::larger;
+using scalar::largest_magnitude;
+using scalar::with_cost;
+using scalar::write_report;
+
 /// The largest magnitude of the costs in block k: largest_magnitude.
 template <class Batch>
 [[gnu::noinline]] typename Batch::value_type largest_in_lanes(cost_source<Batch> const& source,
@@ -162,7 +171,7 @@ struct sinkhorn_scratch {
 };
 
 template <class Arch, has_lanes T, class Cost>
-std::size_t scratch_size(simd<Arch>, sinkhorn<T, host_memory, Cost> const& p) {
+std::size_t scratch_size(device<Arch>, sinkhorn<T, host_memory, Cost> const& p) {
   arena<host_memory> space;
   sinkhorn_scratch<T, Cost>(p, space);
   return space.bytes();
@@ -222,7 +231,7 @@ template <class Batch, class T>
 }
 
 template <class Arch, has_lanes T, class Cost>
-status run(simd<Arch>, sinkhorn<T, host_memory, Cost> const& p, workspace<host_memory> scratch) {
+status run(device<Arch>, sinkhorn<T, host_memory, Cost> const& p, workspace<host_memory> scratch) {
   using batch = lanes_of<T, Arch>;
   arena<host_memory> space(scratch);
   sinkhorn_scratch<T, Cost> const all(p, space);
@@ -235,4 +244,4 @@ status run(simd<Arch>, sinkhorn<T, host_memory, Cost> const& p, workspace<host_m
   all.packed.row_scaling.store(), all.packed.column_scaling.store(), all.plan.store();
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::simd

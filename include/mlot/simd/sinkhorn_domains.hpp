@@ -8,7 +8,9 @@
 /// that row into the column sums while it is in cache. In the log domain the exponentials that
 /// normalise a row, weighed by its new scaling, are what its columns have to sum: one exponential
 /// an entry, not two. A domain is a number, asked once a row or once a batch of columns.
-namespace mlot::on {
+namespace mlot::simd {
+using scalar::any_problem;
+
 /// The iterations of one problem. The scaling domain: `plan` holds the kernel until the end,
 /// unless rows of C, and so of the kernel, are computed anew. The log domain: u and v are
 /// logarithms, `plan` is written at the end. The absorbed domain: u = exp(centre) o row, v =
@@ -202,4 +204,4 @@ struct domain_iterations {
            std::any_of(column, column + problem.columns, grown);
   }
 };
-}  // namespace mlot::on
+}  // namespace mlot::simd

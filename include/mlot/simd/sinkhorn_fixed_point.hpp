@@ -5,7 +5,12 @@
 #include "mlot/simd/sinkhorn_lanes.hpp"
 /// The derivatives that need the last scalings alone, in either domain. A plan is stored where
 /// there is a matrix for the gradient, and made anew in every sweep where there is none.
-namespace mlot::on {
+namespace mlot::simd {
+using scalar::any_cost;
+using scalar::any_problem;
+using scalar::fixed_point_vectors;
+using scalar::per_mass;
+
 /// dSD/dC = P.
 template <class Batch>
 struct plan_entries {
@@ -96,7 +101,7 @@ struct fixed_point_in_lanes
     }
     index_t& serves = all.serves(problem.b);
     serves = 1;
-    index_t const done = on::solve(*this, options);
+    index_t const done = scalar::solve(*this, options);
     serves = 0;
     blocks.threads.wait();
     return done;
@@ -190,4 +195,4 @@ struct fixed_point_in_lanes
     }
   }
 };
-}  // namespace mlot::on
+}  // namespace mlot::simd

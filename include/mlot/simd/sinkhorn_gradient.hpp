@@ -8,7 +8,16 @@
 /// The unrolled gradient takes one sweep an iteration. Where the cost is a matrix, the last sweep
 /// and the pass that writes dSD/dC are one: a row is finished while it is in cache. Where it is
 /// computed, dSD/dC is made tile by tile and goes into the student's gradient at once.
-namespace mlot::on {
+namespace mlot::simd {
+using scalar::any_cost;
+using scalar::any_problem;
+using scalar::any_sinkhorn;
+using scalar::derivative_scratch;
+using scalar::with_cost;
+using scalar::write_envelope_gradients;
+using scalar::write_marginal_gradients;
+using scalar::write_solution;
+
 /// The recursion of one problem, with the threads of its blocks, down to x^1.
 template <class Batch>
 [[gnu::noinline]] void recur(adjoints<Batch> const& way_back, typename Batch::value_type* initial) {
@@ -231,13 +240,13 @@ struct matrix_gradient_scratch {
       : whole(p.of, space), gradient(p.cost_gradient, space) {}
 };
 template <class Arch, has_lanes T, class Derivative>
-std::size_t scratch_size(simd<Arch>, sinkhorn_gradient<T, host_memory, Derivative> const& p) {
+std::size_t scratch_size(device<Arch>, sinkhorn_gradient<T, host_memory, Derivative> const& p) {
   arena<host_memory> space;
   matrix_gradient_scratch<T, Derivative>(p, space);
   return space.bytes();
 }
 template <class Arch, has_lanes T, class Derivative>
-status run(simd<Arch>, sinkhorn_gradient<T, host_memory, Derivative> const& p,
+status run(device<Arch>, sinkhorn_gradient<T, host_memory, Derivative> const& p,
            workspace<host_memory> scratch) {
   arena<host_memory> space(scratch);
   matrix_gradient_scratch<T, Derivative> const all(p, space);
@@ -258,13 +267,14 @@ struct table_gradient_scratch {
 };
 template <class Arch, has_lanes T, class Ground, class Derivative, storage Table>
 std::size_t scratch_size(
-    simd<Arch>, sinkhorn_table_gradient<T, host_memory, Ground, Derivative, Table> const& p) {
+    device<Arch>, sinkhorn_table_gradient<T, host_memory, Ground, Derivative, Table> const& p) {
   arena<host_memory> space;
   table_gradient_scratch<T, Ground, Derivative, Table>(p.of, space);
   return space.bytes();
 }
 template <class Arch, has_lanes T, class Ground, class Derivative, storage Table>
-status run(simd<Arch>, sinkhorn_table_gradient<T, host_memory, Ground, Derivative, Table> const& p,
+status run(device<Arch>,
+           sinkhorn_table_gradient<T, host_memory, Ground, Derivative, Table> const& p,
            workspace<host_memory> scratch) {
   using batch = lanes_of<T, Arch>;
   arena<host_memory> space(scratch);
@@ -280,4 +290,4 @@ status run(simd<Arch>, sinkhorn_table_gradient<T, host_memory, Ground, Derivativ
         for (index_t l = 0; l < p.student_gradient.cols; ++l) p.student_gradient(j, l) = T(0);
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::simd

@@ -9,7 +9,14 @@
 #include "mlot/simd/vocabulary_mass.hpp"
 /// A token at a time. Its row comes from memory once, into a thread's own that the caches keep; the
 /// passes over it are in lanes, what is done with the few outcomes is the scalar device's.
-namespace mlot::on {
+namespace mlot::simd {
+using scalar::sparse_divergence;
+using scalar::sparse_lists;
+using scalar::sparse_space;
+using scalar::sparse_spaces;
+using scalar::sparse_tokens;
+using scalar::write_divergences;
+
 template <class Batch>
 struct lane_row {
   using T = typename Batch::value_type;
@@ -68,7 +75,7 @@ struct lane_row {
 };
 
 template <class Arch, has_lanes T, class Kind, storage Teacher, storage S, storage G>
-std::size_t scratch_size(simd<Arch>, sparse_divergence<T, Kind, Teacher, S, G> const& p) {
+std::size_t scratch_size(device<Arch>, sparse_divergence<T, Kind, Teacher, S, G> const& p) {
   arena<host_memory> space;
   sparse_lists<T>(p, space);
   sparse_spaces<T>(p, max_threads(), space);
@@ -76,7 +83,7 @@ std::size_t scratch_size(simd<Arch>, sparse_divergence<T, Kind, Teacher, S, G> c
 }
 
 template <class Arch, has_lanes T, class Kind, storage Teacher, storage S, storage G>
-status run(simd<Arch>, sparse_divergence<T, Kind, Teacher, S, G> const& p,
+status run(device<Arch>, sparse_divergence<T, Kind, Teacher, S, G> const& p,
            workspace<host_memory> scratch) {
   if (p.student_logits.col_stride != 1 || (p.backward() && p.gradient.col_stride != 1))
     return run_strided(p, scratch);
@@ -106,4 +113,4 @@ status run(simd<Arch>, sparse_divergence<T, Kind, Teacher, S, G> const& p,
   write_divergences(p, lists.pairs, lists.value, lists.entropy);
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::simd

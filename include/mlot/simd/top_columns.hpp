@@ -3,10 +3,12 @@
 #include "mlot/simd/device.hpp"
 #include "mlot/simd/lanes.hpp"
 #include "mlot/simd/parallel.hpp"
-namespace mlot::on {
+namespace mlot::simd {
+using scalar::ranking;
+
 /// Whole batches below the last kept mass are passed over; the others are offered one by one.
 template <class Arch, storage S>
-requires has_lanes<accumulator_t<S>> status run(simd<Arch>, top_columns<S, host_memory> const& p,
+requires has_lanes<accumulator_t<S>> status run(device<Arch>, top_columns<S, host_memory> const& p,
                                                 workspace<host_memory> scratch) {
   using batch = lanes_of<accumulator_t<S>, Arch>;
   constexpr index_t width = index_t(batch::size);
@@ -27,4 +29,4 @@ requires has_lanes<accumulator_t<S>> status run(simd<Arch>, top_columns<S, host_
   });
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::simd

@@ -14,7 +14,9 @@
 /// A sequence's tokens are summed in two halves, each token by token, then added. That leaves two
 /// ways to share the work, with the same bits: a thread takes a half; or, with many more threads
 /// than halves, first rows, then columns.
-namespace mlot::on {
+namespace mlot::simd {
+using scalar::unusable_logit;
+
 inline constexpr index_t mass_halves = 2;
 inline constexpr index_t kept_columns = index_t(1) << 15;
 inline constexpr index_t most_keepers = 16;     ///< threads that have memory to keep them in
@@ -241,14 +243,14 @@ struct mass_pass {
 };
 
 template <class Arch, has_lanes T, storage S>
-std::size_t scratch_size(simd<Arch>, vocabulary_mass<T, S, host_memory> const& p) {
+std::size_t scratch_size(device<Arch>, vocabulary_mass<T, S, host_memory> const& p) {
   arena<host_memory> space;
   mass_scratch<T>(p, space);
   return space.bytes();
 }
 
 template <class Arch, has_lanes T, storage S>
-status run(simd<Arch>, vocabulary_mass<T, S, host_memory> const& p,
+status run(device<Arch>, vocabulary_mass<T, S, host_memory> const& p,
            workspace<host_memory> scratch) {
   bool contiguous = p.logits.col_stride == 1;
   for (int c = 0; c < p.temperatures; ++c) contiguous &= p.at[c].mass.col_stride == 1;
@@ -288,4 +290,4 @@ status run(simd<Arch>, vocabulary_mass<T, S, host_memory> const& p,
                 [&](index_t b, index_t begin, index_t end) { pass.add_halves(b, begin, end); });
   return {};
 }
-}  // namespace mlot::on
+}  // namespace mlot::simd
