@@ -8,10 +8,19 @@ using namespace mlot;
 namespace {
 using batch = xsimd::batch<float>;
 
-float exponential_of(float x) {
-  alignas(64) float lane[batch::size];
-  simd::exponential(batch(x)).store_aligned(lane);
+template <class T, class Arch = xsimd::default_arch>
+T exponential_of(T x) {
+  using lanes = xsimd::batch<T, Arch>;
+  alignas(64) T lane[lanes::size];
+  simd::exponential(lanes(x)).store_aligned(lane);
   return lane[0];
+}
+
+/// How far `is` is from `exact`, in units of the last place of the latter.
+double ulps(double is, long double exact) {
+  int exponent;
+  std::frexp(double(exact), &exponent);
+  return double(std::fabs((long double)(is)-exact) / std::ldexp(1.0L, exponent - 53));
 }
 }  // namespace
 
@@ -26,6 +35,40 @@ TEST_CASE("an exponential is within 2.5e-7 + 2e-9 |x| of the exact one") {
   CHECK(worst <= 2.5e-7);
   CHECK(worst > 1e-8);  // it was measured
 }
+
+TEST_CASE("an exponential in double is within a unit in the last place") {
+  double worst = 0;
+  auto const look = [&](double x) {
+    worst = std::max(worst, ulps(exponential_of(x), std::exp((long double)(x))));
+  };
+  for (int step = -70800; step <= 70978; ++step) look(double(step) * 0.01 + 1e-6 * (step % 997));
+  for (int step = -100000; step <= 100000; ++step) look(double(step) * 7e-6 + 1e-13 * step);
+  for (double x = 1e-18; x < 1e-2; x *= 1.01) look(x), look(-x);
+  CHECK(worst <= 1);
+  CHECK(worst > 0.4);  // it was measured
+}
+
+TEST_CASE("an exponential in double is exact where it must be") {
+  constexpr double inf = std::numeric_limits<double>::infinity();
+  CHECK(exponential_of(0.0) == 1.0);
+  CHECK(exponential_of(-0.0) == 1.0);
+  for (double const x : {-inf, -1e300, -1e4, -745.2, -709.0}) CHECK(exponential_of(x) == 0.0);
+  CHECK(exponential_of(-708.0) > 0.0);
+  CHECK(exponential_of(709.7827) < inf);
+  for (double const x : {709.783, 711.0, 1e4, 1e300, inf}) CHECK(exponential_of(x) == inf);
+  CHECK(std::isnan(exponential_of(std::numeric_limits<double>::quiet_NaN())));
+  CHECK(std::isnan(exponential_of(-std::numeric_limits<double>::quiet_NaN())));
+}
+
+#if defined(__x86_64__)
+// A multiply-add rounds once or twice as the compiler's flags say, whatever set the lanes are of.
+TEST_CASE("an exponential of a narrower set is the same number") {
+  for (float x = -87.0f; x < 88.0f; x += 0.0137f)
+    CHECK(exponential_of<float, xsimd::sse2>(x) == exponential_of(x));
+  for (double x = -708.0; x < 709.0; x += 0.0737)
+    CHECK(exponential_of<double, xsimd::sse2>(x) == exponential_of(x));
+}
+#endif
 
 TEST_CASE("an exponential is exact where it must be") {
   CHECK(exponential_of(0.0f) == 1.0f);

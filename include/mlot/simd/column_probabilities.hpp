@@ -3,6 +3,7 @@
 
 #include "mlot/scalar/column_probabilities.hpp"
 #include "mlot/simd/device.hpp"
+#include "mlot/simd/exponentials.hpp"
 #include "mlot/simd/lanes.hpp"
 #include "mlot/simd/parallel.hpp"
 namespace mlot::simd {
@@ -22,7 +23,7 @@ status run(device<Arch>, column_probabilities<T, host_memory, From> const& p,
       batch const exponent = (z - top) / tau;
       if (p.probability.data != nullptr)
         store_lanes(&p.probability(i, l),
-                    batch(xsimd::select(lacks, batch(T(0)), xsimd::exp(exponent) / partition)),
+                    batch(xsimd::select(lacks, batch(T(0)), exponential(exponent) / partition)),
                     which);
       if (p.log_probability.data != nullptr)
         store_lanes(&p.log_probability(i, l),

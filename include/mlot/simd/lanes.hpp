@@ -23,18 +23,23 @@ inline constexpr bool fuses_multiply_add = true;
 inline constexpr bool fuses_multiply_add = false;
 #endif
 
-/// x y + z, rounded once where the instruction set can. xsimd 8 has no such version for AVX-512: it
-/// multiplies and adds, and a compiler may fuse that in one place and not in another.
+/// x y + z, rounded once where the compiler's flags allow it, whatever set the lanes are of. xsimd
+/// 8 has no such version for AVX-512 and for sets without FMA: it multiplies and adds, and a
+/// compiler may fuse that in one place and not in another.
 template <class Batch>
 inline Batch multiply_add(Batch const& x, Batch const& y, Batch const& z) {
+  [[maybe_unused]] constexpr bool in_float = std::same_as<typename Batch::value_type, float>;
 #ifdef __AVX512F__
-  if constexpr (sizeof(Batch) == 64 && std::same_as<typename Batch::value_type, float>)
-    return _mm512_fmadd_ps(x, y, z);
-  else if constexpr (sizeof(Batch) == 64)
-    return _mm512_fmadd_pd(x, y, z);
-  else
+  if constexpr (sizeof(Batch) == 64 && in_float) return _mm512_fmadd_ps(x, y, z);
+  if constexpr (sizeof(Batch) == 64 && !in_float) return _mm512_fmadd_pd(x, y, z);
 #endif
-    return xsimd::fma(x, y, z);
+#ifdef __FMA__
+  if constexpr (sizeof(Batch) == 32 && in_float) return _mm256_fmadd_ps(x, y, z);
+  if constexpr (sizeof(Batch) == 32 && !in_float) return _mm256_fmadd_pd(x, y, z);
+  if constexpr (sizeof(Batch) == 16 && in_float) return _mm_fmadd_ps(x, y, z);
+  if constexpr (sizeof(Batch) == 16 && !in_float) return _mm_fmadd_pd(x, y, z);
+#endif
+  return xsimd::fma(x, y, z);
 }
 
 /// x y, rounded. A plain product may be fused into the sum that it is added to, in one copy of a

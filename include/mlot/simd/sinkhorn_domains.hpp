@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "mlot/simd/device.hpp"
+#include "mlot/simd/logarithm.hpp"
 #include "mlot/simd/sinkhorn_lanes.hpp"
 /// One sweep over the matrix does a whole iteration, in every domain: a row's new scaling weighs
 /// that row into the column sums while it is in cache. In the log domain the exponentials that
@@ -87,17 +88,17 @@ struct domain_iterations {
     Batch const marginal = column_marginal<Batch>(problem, j, which), nothing(no_mass);
     if (logarithmic && !centred) {
       auto const has_mass = marginal > Batch(T(0));
-      Batch log_sum = xsimd::log(sum) - before;
+      Batch log_sum = any_logarithm(sum) - before;
       auto const small = (sum < Batch(least_sum)) & has_mass;
       if (xsimd::any(small)) log_sum = xsimd::select(small, column_log_sum(r, j, which), log_sum);
-      Batch const scaling = xsimd::log(marginal) - log_sum;
+      Batch const scaling = any_logarithm(marginal) - log_sum;
       return xsimd::select(has_mass & (log_sum > nothing), scaling, nothing);
     }
     Batch const factor = share_in_lanes(marginal, sum);
     if (!centred) return factor;
     store_lanes(column + j, factor, which);
     return xsimd::select(factor > Batch(T(0)),
-                         Batch(load_lanes<Batch>(column_centre + j, which) + xsimd::log(factor)),
+                         Batch(load_lanes<Batch>(column_centre + j, which) + any_logarithm(factor)),
                          nothing);
   }
   /// The mass of columns before their half step; asked for before their factors change.
@@ -174,7 +175,7 @@ struct domain_iterations {
     for (index_t i = 0; i < problem.rows; ++i) top = xsimd::max(top, exponent(i));
     Batch const origin = xsimd::select(top > Batch(-infinity<T>), top, Batch(T(0)));
     for (index_t i = 0; i < problem.rows; ++i) sum += exponential(Batch(exponent(i) - origin));
-    return origin + xsimd::log(sum);
+    return origin + any_logarithm(sum);
   }
   /// Row i of the kernel of the factors.
   [[gnu::noinline, gnu::flatten]] void write_kernel_row(cost_rows<Batch> costs, index_t i,
