@@ -2,6 +2,13 @@
 #if defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__
 #  error "mlot: -ffast-math (-ffinite-math-only) is refused: masked logits are -infinity"
 #endif
+// Before a function that calls what it is given: gcc makes no copy of it for one callee, in which
+// it would compile that anew.
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__)
+#  define MLOT_COMPILED_ONCE [[gnu::noipa]]
+#else
+#  define MLOT_COMPILED_ONCE [[gnu::noinline]]
+#endif
 #if defined(__CUDACC__)
 #  define MLOT_HOST_DEVICE __host__ __device__
 #  define MLOT_DEVICE __device__

@@ -26,7 +26,9 @@ struct adaptive_kl {
     if (forward_share == T(1)) return forward_kl().term(x);
     divergence_term<V> const forward = forward_kl().term(x), reverse = reverse_kl().term(x);
     V const a(forward_share), b(T(1) - forward_share);
-    return {V(a * forward.value + b * reverse.value), V(a * forward.slope + b * reverse.slope)};
+    using sum = multiply_add_of<V>;
+    return {sum::value(a, forward.value, V(b * reverse.value)),
+            sum::value(a, forward.slope, V(b * reverse.slope))};
   }
   constexpr status check() const { return {}; }
 };

@@ -32,7 +32,7 @@ struct jensen_shannon {
     if (w == T(1)) return reverse_kl().term(x);
     over_mixture<V> const over(x, w);
     V const slope = V(T(1) - w) * weighted(x.p, over.log_p);
-    return {V(V(w) * weighted(x.q, over.log_q) + slope), slope};
+    return {multiply_add_of<V>::value(V(w), weighted(x.q, over.log_q), slope), slope};
   }
   constexpr status check() const {
     return requirement()

@@ -45,6 +45,13 @@ struct logarithm_of {
   }
 };
 
+/// x y + z of V. A device has its own for its batches, rounded in the same way in every copy of a
+/// loop; of numbers a compiler may fuse it.
+template <class V>
+struct multiply_add_of {
+  MLOT_HOST_DEVICE static V value(V const& x, V const& y, V const& z) { return V(x * y + z); }
+};
+
 /// a where the condition holds, else b: of numbers, as xsimd's is of batches.
 template <real T>
 MLOT_HOST_DEVICE constexpr T select(bool condition, T const& a, T const& b) {
@@ -70,7 +77,7 @@ struct over_mixture {
     auto const teacher_has_more = d > zero;
     V const of_larger = V(select(teacher_has_more, V(w), V(T(1) - w)));
     V const of_smaller = V(select(teacher_has_more, V(T(1) - w), V(w)));
-    V const s = of_larger + of_smaller * x.ratio;
+    V const s = multiply_add_of<V>::value(of_smaller, x.ratio, of_larger);
     V const log_s = logarithm_of<V>::value(s);
     log_q = V(select(teacher_has_more, zero, d)) - log_s;
     log_p = V(select(teacher_has_more, V(-d), zero)) - log_s;

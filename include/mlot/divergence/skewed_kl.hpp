@@ -37,7 +37,7 @@ struct skewed_reverse_kl {
     if (skew == T(1)) return {V(0), V(0)};  // M = p
     over_mixture<V> const over(x, T(T(1) - skew));
     V const value = weighted(x.p, over.log_p);
-    return {value, V(value - V(skew) * weighted(x.p, over.p))};
+    return {value, multiply_add_of<V>::value(V(-skew), weighted(x.p, over.p), value)};
   }
   constexpr status check() const {
     return requirement()

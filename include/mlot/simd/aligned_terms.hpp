@@ -25,7 +25,7 @@ status run(device<Arch>, aligned_terms<T, host_memory> const& p, workspace<host_
         batch const log_s = load_lanes<batch>(&p.student_log(j, l), which);
         differences += xsimd::abs(t - load_lanes<batch>(&p.student(j, l), which));
         auto const counts = (t > batch(T(0))) & (log_s > batch(-infinity<T>));
-        logarithms += xsimd::select(counts, t * log_s, batch(T(0)));
+        logarithms = add_where(counts, logarithms, product(t, log_s));
       });
       difference += double(lane_sum(differences));
       logarithm -= double(lane_sum(logarithms));
@@ -57,13 +57,13 @@ status run(device<Arch>, aligned_terms_gradient<T, host_memory> const& p,
         batch const s = load_lanes<batch>(&of.student(j, l), which);
         auto const counts = load_lanes<batch>(&of.student_log(j, l), which) > batch(-infinity<T>);
         T *const table = &p.table_gradient(j, l), *const log = &p.log_gradient(j, l);
-        store_lanes(
-            table,
-            batch(load_lanes<batch>(table, which) + difference_weight * xsimd::sign(batch(s - t))),
-            which);
+        store_lanes(table,
+                    multiply_add(difference_weight, batch(xsimd::sign(batch(s - t))),
+                                 load_lanes<batch>(table, which)),
+                    which);
         store_lanes(log,
                     batch(load_lanes<batch>(log, which) -
-                          xsimd::select(counts, logarithm_weight * t, batch(T(0)))),
+                          xsimd::select(counts, product(logarithm_weight, t), batch(T(0)))),
                     which);
       });
     });

@@ -30,7 +30,7 @@ struct cost_rows {
   }
   strided_rows<T> from(index_t i) const { return {data + (i - first_row) * stride, stride}; }
   Batch kernel(index_t i, index_t j, auto which) const {
-    return exponential(Batch(cost(i, j, which) * Batch(rate)));
+    return exponential(product(cost(i, j, which), Batch(rate)));
   }
   /// -C / epsilon + other: an exponent of the log domain.
   Batch exponent(index_t i, index_t j, auto which, Batch const& other) const {

@@ -62,14 +62,14 @@ struct divergence_pass<Batch, dense_divergence<T, Kind, Teacher, S, G>> {
   template <class At>
   void add_gradient(At const& at, Kind const& kind, index_t pair, index_t count, T weight,
                     T* to) const {
-    Batch const centre(all.centre(pair)), scale(weight);
+    Batch const minus_centre(-all.centre(pair)), scale(weight);
     for_lanes<Batch>(count, [=](index_t v, auto which) {
       probability_pair<Batch> const x = at(v, which);
       Batch const slope = kind.term(x).slope;
       auto const counts = (slope < Batch(infinity<T>)) & (x.log_p > Batch(-infinity<T>));
-      Batch const centred = slope - x.p * centre;
+      Batch const centred = multiply_add(x.p, minus_centre, slope);
       Batch const sum = Batch::load_aligned(to + v);
-      add_where(counts, sum, Batch(scale * centred)).store_aligned(to + v);
+      add_where(counts, sum, product(scale, centred)).store_aligned(to + v);
     });
   }
   void write_gradient(index_t b, index_t token) const {
@@ -87,7 +87,7 @@ struct divergence_pass<Batch, dense_divergence<T, Kind, Teacher, S, G>> {
         Batch const times(coefficient), top(all.student_maximum(token));
         for_lanes<Batch>(count, [=, &sums](index_t v, auto which) {
           Batch const logit = load_lanes<Batch>(z + begin + v, which, -infinity<T>);
-          (times * exponential(Batch(logit - top))).store_aligned(sums + v);
+          product(times, exponential(Batch(logit - top))).store_aligned(sums + v);
         });
       } else {
         std::fill_n(sums, block_columns, T(0));

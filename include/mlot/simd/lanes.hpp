@@ -1,5 +1,7 @@
 #pragma once
 #include <algorithm>
+#include <cmath>
+#include <concepts>
 #include <cstring>
 #include <xsimd/xsimd.hpp>
 
@@ -50,6 +52,15 @@ inline Batch product(Batch const& x, Batch const& y) {
     return multiply_add(x, y, Batch(typename Batch::value_type(-0.0)));
   else
     return x * y;
+}
+
+/// The same of numbers.
+template <std::floating_point T>
+inline T multiply_add(T const& x, T const& y, T const& z) {
+  if constexpr (fuses_multiply_add)
+    return std::fma(x, y, z);
+  else
+    return x * y + z;
 }
 
 /// sum + x in the lanes where `which` holds, sum in the others.

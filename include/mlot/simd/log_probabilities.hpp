@@ -56,7 +56,7 @@ struct compared_rows {
         auto const teacher_has_more = d > none;
         Batch const larger = exponential(xsimd::max(log_q, log_p));
         Batch const ratio = exponential(Batch(-xsimd::abs(d)));
-        Batch const smaller = xsimd::select(larger > none, larger * ratio, none);
+        Batch const smaller = xsimd::select(larger > none, product(larger, ratio), none);
         return {xsimd::select(teacher_has_more, larger, smaller),
                 xsimd::select(teacher_has_more, smaller, larger), log_q, log_p, ratio};
       } else {

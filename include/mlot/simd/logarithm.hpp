@@ -67,4 +67,11 @@ struct logarithm_of<xsimd::batch<T, Arch>> {
   using batch = xsimd::batch<T, Arch>;
   static batch value(batch const& x) { return simd::logarithm(x); }
 };
+template <class T, class Arch>
+struct multiply_add_of<xsimd::batch<T, Arch>> {
+  using batch = xsimd::batch<T, Arch>;
+  static batch value(batch const& x, batch const& y, batch const& z) {
+    return simd::multiply_add(x, y, z);
+  }
+};
 }  // namespace mlot

@@ -243,7 +243,7 @@ class id_search {
         Batch const logits = p_.logits.col_stride == 1
                                  ? load_lanes<Batch>(z + v, which, -infinity<T>)
                                  : gather_logits(z, v);
-        *to = exponential(Batch((logits - top) * inverse)) * Batch(share);
+        *to = product(exponential(product(Batch(logits - top), inverse)), Batch(share));
       };
       if (z == nullptr)
         *to = Batch(T(0));

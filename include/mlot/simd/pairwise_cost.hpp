@@ -2,12 +2,24 @@
 #include <algorithm>
 
 #include "mlot/core/segment.hpp"
+#include "mlot/cost/squared_difference.hpp"
 #include "mlot/scalar/pairwise_cost.hpp"
 #include "mlot/simd/device.hpp"
 #include "mlot/simd/lanes.hpp"
 #include "mlot/simd/row_blocks.hpp"
 #include "mlot/simd/turned_table.hpp"
 namespace mlot::simd {
+/// sum + value(t, s).
+template <class Batch, class Ground>
+Batch add_value(Ground const& ground, Batch const& sum, Batch const& t, Batch const& s) {
+  return sum + ground.value(t, s);
+}
+template <class Batch>
+Batch add_value(squared_difference const&, Batch const& sum, Batch const& t, Batch const& s) {
+  Batch const difference = t - s;
+  return multiply_add(difference, difference, sum);
+}
+
 /// Costs of `Rows` consecutive teacher rows, from i on, against the first `count` tokens of a panel
 /// of the student's table: a register holds one row's costs of a batch of student tokens while the
 /// columns of the tables go by. Row r is written at out + r stride.
@@ -20,7 +32,8 @@ void write_costs(Ground const& ground, matrix_view<T const, host_memory> teacher
     for (index_t r = 0; r < Rows; ++r) sum[r] = Batch(T(0));
     for (index_t l = 0; l < teacher.cols; ++l) {
       Batch const s = load_lanes<Batch>(panel + l * width + j, which);
-      for (index_t r = 0; r < Rows; ++r) sum[r] += ground.value(Batch(teacher(i + r, l)), s);
+      for (index_t r = 0; r < Rows; ++r)
+        sum[r] = add_value(ground, sum[r], Batch(teacher(i + r, l)), s);
     }
     for (index_t r = 0; r < Rows; ++r) store_lanes(out + r * stride + j, sum[r], which);
   });

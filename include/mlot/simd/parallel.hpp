@@ -1,5 +1,6 @@
 #pragma once
 #include "mlot/core/function_ref.hpp"
+#include "mlot/core/macros.hpp"
 #include "mlot/core/status.hpp"
 #ifdef _OPENMP
 #  include <omp.h>
@@ -47,7 +48,7 @@ inline index_t this_thread() {
 /// Calls body(team) on every thread of a team: OpenMP's threads where it is compiled in and `work`
 /// is worth them. A team of one is a plain call: libgomp allocates for a region that it
 /// serialises.
-[[gnu::noinline]] inline void parallel_team(index_t work, function_ref<void(team)> body) {
+MLOT_COMPILED_ONCE inline void parallel_team(index_t work, function_ref<void(team)> body) {
 #ifdef _OPENMP
   if (work >= least_parallel_work && max_threads() > 1) {
 #  pragma omp parallel
@@ -63,8 +64,8 @@ inline index_t this_thread() {
 /// Calls body(i) for 0 <= i < count, `chunk` calls at a time in any order, on OpenMP's threads
 /// where `work`, that of all calls, is worth them. Calls must not write what others read: then
 /// results do not depend on the number of threads.
-[[gnu::noinline]] inline void parallel_for(index_t count, index_t chunk, index_t work,
-                                           function_ref<void(index_t)> body) {
+MLOT_COMPILED_ONCE inline void parallel_for(index_t count, index_t chunk, index_t work,
+                                            function_ref<void(index_t)> body) {
 #ifdef _OPENMP
   if (work >= least_parallel_work && count > chunk && max_threads() > 1) {
 #  pragma omp parallel for schedule(dynamic, chunk)

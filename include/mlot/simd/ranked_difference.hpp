@@ -61,7 +61,7 @@ class bucketed_token {
       for_lanes<Batch>(size, [=](index_t v, auto which) {
         __builtin_prefetch(z + begin + v + ahead);
         Batch const x = load_lanes<Batch>(z + begin + v, which, -infinity<T>) - top;
-        Batch const e = exponential(Batch(x * inverse)) * share;
+        Batch const e = product(exponential(product(x, inverse)), share);
         Batch const counted = xsimd::select(e >= least, e, Batch(T(0)));
         store_lanes(p + begin + v, Batch(xsimd::min(counted, Batch(T(1)))), which);
       });
@@ -204,7 +204,7 @@ void write_gradient(ranked_difference<T, Teacher, Student, Gradient, host_memory
   Batch const scale(T(p.weight(b) / (p.divisor(b) * p.student.temperature))), middle(T{T(mean)});
   auto const distilled = [=](index_t v, auto which) {
     Batch const direction = load_lanes<Batch>(h + v, which) - middle;
-    return Batch(scale * load_lanes<Batch>(s + v, which) * direction);
+    return product(Batch(scale * load_lanes<Batch>(s + v, which)), direction);
   };
   if (!p.labels.counts(r) || !(p.label_partition(j) > T(0))) {
     for_lanes<Batch>(

@@ -115,10 +115,10 @@ inline constexpr index_t least_team_entries = 4 * least_parallel_work;
 
 /// Calls body(b, team) for every problem of a batch: large ones one after the other with all
 /// threads, then the others side by side, the largest first. `order` has room for all problems.
-[[gnu::noinline]] inline void for_problems(problem_batch<host_memory> const& batch,
-                                           vector_view<index_t, host_memory> order,
-                                           index_t work_per_entry,
-                                           function_ref<void(index_t, team)> body) {
+MLOT_COMPILED_ONCE inline void for_problems(problem_batch<host_memory> const& batch,
+                                            vector_view<index_t, host_memory> order,
+                                            index_t work_per_entry,
+                                            function_ref<void(index_t, team)> body) {
   auto const entries = [&](index_t b) { return batch.row_count(b) * batch.column_count(b); };
   index_t small = 0, work = 0;
   for (index_t b = 0; b < batch.problems(); ++b)

@@ -129,7 +129,7 @@ class problem_iterations {
       Batch moved(T(0));
       for_lanes<Batch>(problem_.columns, [&](index_t j, auto which) {
         Batch const mass = load_lanes<Batch>(masses + j, which);
-        moved += where_mass(mass, Batch(mass * costs.cost(i, j, which)));
+        moved += where_mass(mass, product(mass, costs.cost(i, j, which)));
       });
       blocks_.total(k) += double(lane_sum(moved));
       if (sums) row_sum_[i] = add_masses(k, masses);

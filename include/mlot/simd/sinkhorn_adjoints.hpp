@@ -69,7 +69,7 @@ struct adjoints {
       Batch moved(T(0));
       for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
         Batch const mass = load_lanes<Batch>(masses + j, which);
-        Batch const p = where_mass(mass, Batch(mass * costs.cost(i, j, which)));
+        Batch const p = where_mass(mass, product(mass, costs.cost(i, j, which)));
         moved += p;
         store_lanes(out + j, Batch(load_lanes<Batch>(out + j, which) + p), which);
       });
@@ -86,7 +86,7 @@ struct adjoints {
   }
   Batch beta(index_t r, index_t j, auto which, Batch const& sum) const {
     if (logarithmic) return -sum;
-    return -(load_lanes<Batch>(v(r - 1) + j, which) * sum);
+    return -product(load_lanes<Batch>(v(r - 1) + j, which), sum);
   }
   void sweep_block(index_t r, index_t k) const {
     if (logarithmic) return sweep_logarithms(r, k);
@@ -138,7 +138,7 @@ struct adjoints {
     bool const begins = r == iterations;
     for (index_t n = 0; n < count; ++n) {
       T const own = begins ? first[n] : T(0);
-      x[n] = to[n] = u[n] * share_of(T(own - u[n] * x[n]), problem.a(i + n));
+      x[n] = to[n] = u[n] * share_of(multiply_add(-u[n], x[n], own), problem.a(i + n));
     }
   }
   /// y^1 of some rows of a kernel that exists.
@@ -177,7 +177,7 @@ struct adjoints {
     if (!computed) last_row_adjoints<Rows>(i);
     history const all_of(*this, i, first);
     index_t const last_iteration = iterations;
-    Batch const one(T(1)), rate(-source.rate);
+    Batch const one(T(1)), minus_rate(source.rate), rate(-source.rate);
     for_lanes<Batch>(width, [=](index_t at, auto which) {
       index_t const j = first + at;
       Batch sum[Rows];
@@ -192,10 +192,10 @@ struct adjoints {
       Batch const last = load_lanes<Batch>(all_of.v(last_iteration) + at, which);
       for (index_t n = 0; n < Rows; ++n) {
         Batch const u(all_of.u(last_iteration)[n]), c = costs.cost(i + n, j, which);
-        Batch const direct = u * last * (one - c * rate);
+        Batch const direct = product(product(u, last), multiply_add(c, minus_rate, one));
         T* const to = out + n * stride + at;
         Batch const kernel = load_lanes<Batch>(to, which);
-        store_lanes(to, Batch(kernel * multiply_add(sum[n], rate, direct)), which);
+        store_lanes(to, product(kernel, multiply_add(sum[n], rate, direct)), which);
       }
     });
   }
@@ -266,7 +266,7 @@ struct adjoints {
       index_t const j = first + at;
       Batch const last(*all_of.u(last_iteration));
       Batch const moved = plan(costs, last, all_of.v(last_iteration) + at, i, j, which);
-      Batch adjoint = where_mass(moved, Batch(moved * costs.cost(i, j, which)));
+      Batch adjoint = where_mass(moved, product(moved, costs.cost(i, j, which)));
       for (index_t r = 1; r <= last_iteration; ++r) {
         Batch const u(*all_of.u(r));
         Batch const after = plan(costs, u, all_of.v(r) + at, i, j, which);

@@ -104,7 +104,7 @@ struct domain_iterations {
   /// The mass of columns before their half step; asked for before their factors change.
   Batch received(index_t j, auto which, Batch const& before, Batch const& sum) const {
     if (logarithmic && !centred) return sum;
-    return (centred ? load_lanes<Batch>(column + j, which) : before) * sum;
+    return product(centred ? load_lanes<Batch>(column + j, which) : before, sum);
   }
   /// Row i of the plan.
   [[gnu::noinline, gnu::flatten]] void write_masses(cost_rows<Batch> costs, index_t i, T u,

@@ -29,7 +29,7 @@ struct plan_entries {
       Batch const log_v = load_lanes<Batch>(v + j, which, -infinity<T>);
       return exponential(Batch(costs.exponent(i, j, which, u) + log_v));
     } else {
-      return u * costs.kernel(i, j, which) * load_lanes<Batch>(v + j, which);
+      return product(product(u, costs.kernel(i, j, which)), load_lanes<Batch>(v + j, which));
     }
   }
   [[gnu::noinline]] void write_row(cost_rows<Batch> costs, index_t i, index_t first, index_t width,
@@ -72,7 +72,7 @@ struct fixed_point_in_lanes
         Batch carried(T(0)), moved(T(0));
         for_lanes<Batch>(columns, [&](index_t j, auto which) {
           Batch const p = this->mass(costs, i, j, which);
-          Batch const cost = where_mass(p, Batch(p * costs.cost(i, j, which)));
+          Batch const cost = where_mass(p, product(p, costs.cost(i, j, which)));
           carried += p;
           moved += cost;
           store_lanes(sums + j, Batch(load_lanes<Batch>(sums + j, which) + cost), which);
@@ -141,7 +141,7 @@ struct fixed_point_in_lanes
             costs.cost(i, j, which) - (Batch(own.x(i)) + load_lanes<Batch>(&own.y(j), which));
         store_lanes(
             place,
-            where_mass(p, Batch(multiply_add(Batch(surplus * p), Batch(own.source.rate), p))),
+            where_mass(p, Batch(multiply_add(product(surplus, p), Batch(own.source.rate), p))),
             which);
       });
   }

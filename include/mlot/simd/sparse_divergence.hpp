@@ -70,7 +70,7 @@ struct lane_row {
 
  private:
   static Batch power(Batch const& z, T top, T inverse) {
-    return exponential(Batch((z - Batch(top)) * Batch(inverse)));
+    return exponential(product(Batch(z - Batch(top)), Batch(inverse)));
   }
 };
 
