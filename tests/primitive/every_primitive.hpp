@@ -176,11 +176,7 @@ class every_primitive {
               .gradient = distillation_gradient.matrix()});
     visit("sparse divergence",
           mlot::divergence<T, mlot::forward_kl, mlot::sparse_teacher<T, S>, S, S, memory>{
-              .teacher = {.ids = listed.matrix(),
-                          .log_probabilities = listed_logits.matrix(),
-                          .tokens = teacher.tokens.view(),
-                          .missing = mlot::missing_mass::uniform,
-                          .leftover = {&listed_leftover, teacher.tokens.rows, 0}},
+              .teacher = likely_ids(),
               .student_logits = student.logits.matrix(),
               .student_tokens = student.tokens.view(),
               .labels = {label.vector()},
@@ -191,6 +187,65 @@ class every_primitive {
                                                                 .factor = T(0.25),
                                                                 .iterations = 3,
                                                                 .start = start.vector()});
+    for_each_loss(visit);
+  }
+  /// The losses that are no divergence, and what ranks their teacher.
+  void for_each_loss(auto visit) {
+    visit("rank_teacher",
+          mlot::rank_teacher<T, S, memory>{.teacher_logits = teacher.logits.matrix(),
+                                           .teacher_tokens = teacher.tokens.view(),
+                                           .logits = ranked_logits.matrix(),
+                                           .normaliser = normaliser.matrix(),
+                                           .ids = ranked_ids.matrix()});
+    visit("sparse divergence_distillation",
+          mlot::divergence_distillation<T, mlot::forward_kl, mlot::sparse_teacher<T, S>, S>{
+              .teacher = likely_ids(),
+              .student_logits = student.logits.matrix(),
+              .student_tokens = student.tokens.view(),
+              .labels = {label.vector()},
+              .terms = {&losses[0].terms(0), mlot::divergence_distillation_term::count},
+              .gradient = losses[0].gradient.matrix()});
+    // Elsewhere these are compiled in the library of instances for some numbers alone.
+    if constexpr (std::is_same_v<T, S>) {
+      visit("multi_level", mlot::multi_level<T, S, S, S>{.teacher_logits = teacher.logits.matrix(),
+                                                         .teacher_tokens = teacher.tokens.view(),
+                                                         .student_logits = student.logits.matrix(),
+                                                         .student_tokens = student.tokens.view(),
+                                                         .labels = {label.vector()},
+                                                         .terms = losses[1].terms.vector(),
+                                                         .gradient = losses[1].gradient.matrix()});
+      visit("universal_logit",
+            mlot::universal_logit<T, S, S, S>{
+                .teacher_logits = teacher.logits.matrix(),
+                .teacher_tokens = teacher.tokens.view(),
+                .student_logits = student.logits.matrix(),
+                .student_tokens = student.tokens.view(),
+                .labels = {label.vector()},
+                .terms = {&losses[2].terms(0), mlot::universal_logit_term::count},
+                .gradient = losses[2].gradient.matrix()});
+      visit("sinkd", mlot::sinkd<T, S, S, S>{.teacher_logits = teacher.logits.matrix(),
+                                             .teacher_samples = teacher.tokens.view(),
+                                             .student_logits = student.logits.matrix(),
+                                             .student_samples = student.tokens.view(),
+                                             .labels = {label.vector()},
+                                             .terms = losses[3].terms.vector(),
+                                             .gradient = losses[3].gradient.matrix()});
+      visit("distillkitplus",
+            mlot::distillkitplus<T, S, S, S>{.teacher_logits = teacher.logits.matrix(),
+                                             .student_logits = student.logits.matrix(),
+                                             .teacher_spans = windows.view(),
+                                             .student_spans = windows.view(),
+                                             .k = k,
+                                             .terms = losses[4].terms.vector(),
+                                             .gradient = losses[4].gradient.matrix()});
+      visit("reference_code",
+            mlot::reference_code<T, S, S, S>{.teacher_logits = teacher.logits.matrix(),
+                                             .student_logits = student.logits.matrix(),
+                                             .teacher_windows = windows.view(),
+                                             .student_windows = windows.view(),
+                                             .terms = losses[5].terms.vector(),
+                                             .gradient = losses[5].gradient.matrix()});
+    }
   }
   /// Everything written, as bytes.
   std::vector<std::byte> results() {
@@ -208,7 +263,8 @@ class every_primitive {
     for (int const n : {0, 1})
       append(divergence[n], divergence_gradient[n], matched[n], objective[n]);
     for (int const n : {0, 1, 2}) append(compared[n], compared_gradient[n]);
-    append(distillation_terms, distillation_gradient);
+    append(distillation_terms, distillation_gradient, ranked_logits, normaliser, ranked_ids);
+    for (loss& l : losses) append(l.terms, l.gradient);
     return all;
   }
 
@@ -264,6 +320,13 @@ class every_primitive {
         .out = compared[n].vector(),
         .gradient = compared_gradient[n].matrix()};
   }
+  mlot::sparse_teacher<T, S> likely_ids() {
+    return {.ids = listed.matrix(),
+            .log_probabilities = listed_logits.matrix(),
+            .tokens = teacher.tokens.view(),
+            .missing = mlot::missing_mass::uniform,
+            .leftover = {&listed_leftover, teacher.tokens.rows, 0}};
+  }
   static void append_bytes(std::vector<std::byte>& all, auto& array) {
     for (index_t i = 0; i < array.rows(); ++i)
       for (index_t j = 0; j < array.cols(); ++j) {
@@ -302,7 +365,16 @@ class every_primitive {
   framed<S> listed_logits = some_logits();
   T listed_leftover = T(0.25);
   framed<S> distillation_gradient{student.tokens.rows, vocabulary};
+  framed<T> ranked_logits{teacher.tokens.count(), k}, normaliser{teacher.tokens.count(), 3};
+  framed<index_t> ranked_ids{sequences, k};
+  struct loss {
+    framed<T> terms{5};
+    framed<S> gradient;
+  };
+  loss losses[6] = {new_loss(), new_loss(), new_loss(), new_loss(), new_loss(), new_loss()};
+  kit::tokens windows{{7, 7, 7}};
 
+  loss new_loss() const { return {.gradient = {student.tokens.rows, vocabulary}}; }
   framed<index_t> labels() const {
     framed<index_t> all(student.tokens.rows);
     fill(all, [](index_t, index_t r) { return r % 5 == 0 ? -100 : (r * 31) % vocabulary; });

@@ -6,7 +6,7 @@
 #include "mlot/core/workspace.hpp"
 namespace mlot {
 /// Bytes of scratch that compute(device, p, ...) needs; depends on shapes, options and device,
-/// never on data. A primitive that needs any has a scratch_size(device, p) beside its run().
+/// never on data or on the number of threads. A primitive that needs any has a scratch_size(device, p) beside its run().
 template <class Device, class Primitive>
 std::size_t workspace_size(Device device, Primitive const& p) {
   if constexpr (requires { scratch_size(device, p); })
@@ -32,6 +32,13 @@ template <class Primitive>
 
 /// The one door to every primitive and every loss: checks the arguments, then runs them on
 /// `device`. Host devices finish before it returns; a CUDA launch is asynchronous on its stream.
+///
+/// Any number of calls may run at once, of one primitive or of several: from std::threads, from
+/// inside a parallel region or a task of OpenMP, nested, with dynamic teams. They may share what
+/// they read; scratch and what is written belong to one call alone until it is over. Nothing is
+/// kept between calls. Inside an active parallel region of OpenMP a call keeps to its thread, else
+/// it takes as many as its thread may: the results are the same, bit by bit. workspace_size may
+/// have been asked on another thread, under another number of threads.
 template <class Device, class Primitive>
 status compute(Device device, Primitive const& p,
                workspace<typename Primitive::memory> scratch = {}) {

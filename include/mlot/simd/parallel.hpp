@@ -30,18 +30,13 @@ inline constexpr index_t least_parallel_work = MLOT_LEAST_PARALLEL_WORK;
 inline constexpr index_t least_parallel_work = index_t(1) << 16;
 #endif
 
+/// Threads that a team of ours may have now: one inside a caller's parallel region, whose threads
+/// are busy. It may differ from call to call, so no size of memory and no result depends on it.
 inline index_t max_threads() {
 #ifdef _OPENMP
   return omp_in_parallel() ? 1 : omp_get_max_threads();
 #else
   return 1;
-#endif
-}
-inline index_t this_thread() {
-#ifdef _OPENMP
-  return omp_get_thread_num();
-#else
-  return 0;
 #endif
 }
 
@@ -76,5 +71,29 @@ MLOT_COMPILED_ONCE inline void parallel_for(index_t count, index_t chunk, index_
   (void)chunk, (void)work;
 #endif
   for (index_t i = 0; i < count; ++i) body(i);
+}
+
+/// The same, one call at a time: body(i, rank), where rank < `ranks` is that of the thread among
+/// those of this loop, whatever it is called in other teams. Memory of that number is its own until
+/// the loop ends. Threads beyond `ranks` wait: a smaller team would end them, and start them again.
+MLOT_COMPILED_ONCE inline void parallel_for_ranks(index_t count, index_t ranks, index_t work,
+                                                  function_ref<void(index_t, index_t)> body) {
+#ifdef _OPENMP
+  if (work >= least_parallel_work && count > 1 && ranks > 1 && max_threads() > 1) {
+    index_t next = 0;
+#  pragma omp parallel
+    for (index_t const rank = omp_get_thread_num(); rank < ranks;) {
+      index_t i;
+#  pragma omp atomic capture
+      i = next++;
+      if (i >= count) break;
+      body(i, rank);
+    }
+    return;
+  }
+#else
+  (void)ranks, (void)work;
+#endif
+  for (index_t i = 0; i < count; ++i) body(i, 0);
 }
 }  // namespace mlot::simd

@@ -74,11 +74,19 @@ struct lane_row {
   }
 };
 
+/// Rows that threads work on at the same time. So many saturate memory, and more threads wait: the
+/// size of the scratch memory must not depend on how many there are.
+inline constexpr index_t most_sparse_spaces = 32;
+template <class Primitive>
+index_t sparse_spaces_of(Primitive const& p) {
+  return std::clamp<index_t>(p.student_tokens.tokens(), 1, most_sparse_spaces);
+}
+
 template <class Arch, has_lanes T, class Kind, storage Teacher, storage S, storage G>
 std::size_t scratch_size(device<Arch>, sparse_divergence<T, Kind, Teacher, S, G> const& p) {
   arena<host_memory> space;
   sparse_lists<T>(p, space);
-  sparse_spaces<T>(p, max_threads(), space);
+  sparse_spaces<T>(p, sparse_spaces_of(p), space);
   return space.bytes();
 }
 
@@ -89,7 +97,8 @@ status run(device<Arch>, sparse_divergence<T, Kind, Teacher, S, G> const& p,
     return run_strided(p, scratch);
   arena<host_memory> space(scratch);
   sparse_lists<T> lists(p, space);
-  sparse_spaces<T> const spaces(p, max_threads(), space);
+  index_t const ranks = sparse_spaces_of(p);
+  sparse_spaces<T> const spaces(p, ranks, space);
   lists.pairs.list(p);
   using row = lane_row<lanes_of<T, Arch>>;
   sparse_tokens<row, sparse_divergence<T, Kind, Teacher, S, G>> const tokens{
@@ -97,9 +106,10 @@ status run(device<Arch>, sparse_divergence<T, Kind, Teacher, S, G> const& p,
   index_t const count = p.student_tokens.tokens();
   index_t const chunk = std::max<index_t>(1, count / (8 * max_threads()));
   index_t bad = count;  // the first that cannot be used
-  parallel_for((count + chunk - 1) / chunk, 1, count * p.student_logits.cols, [&](index_t part) {
+  index_t const parts = (count + chunk - 1) / chunk, work = count * p.student_logits.cols;
+  parallel_for_ranks(parts, ranks, work, [&](index_t part, index_t rank) {
     index_t b = segment_of(p.student_tokens.offset, part * chunk);
-    sparse_space<T> const own = spaces.of(this_thread());
+    sparse_space<T> const own = spaces.of(rank);
     for (index_t j = part * chunk; j < std::min((part + 1) * chunk, count); ++j) {
       while (j >= p.student_tokens.offset(b + 1)) ++b;
       if (tokens.run(b, j, own)) continue;

@@ -204,15 +204,14 @@ struct mass_pass {
       if (mass[c] != nullptr) std::fill_n(mass[c], size, T(0));
   }
 
-  /// One half of a sequence. Answers the first token whose row cannot be used, or how many tokens
-  /// there are.
-  index_t run_half(index_t b, index_t half) const {
+  /// One half of a sequence, by the thread of this rank. Answers the first token whose row cannot
+  /// be used, or how many tokens there are.
+  index_t run_half(index_t b, index_t half, index_t rank) const {
     masses mass{}, keep{};
     masses_of(b, half, 0, mass);
     clear(mass, p.logits.cols);
     for (int c = 0; c < p.temperatures; ++c)
-      if (mass[c] != nullptr && this_thread() < scratch.kept[c].rows)
-        keep[c] = &scratch.kept[c](this_thread(), 0);
+      if (mass[c] != nullptr && rank < scratch.kept[c].rows) keep[c] = &scratch.kept[c](rank, 0);
     for (index_t i = half_begin(b, half); i < half_begin(b, half + 1); ++i) {
       if (!sum(i, keep)) return i;
       add(i, 0, p.logits.cols, mass, keep);
@@ -276,8 +275,9 @@ status run(device<Arch>, vocabulary_mass<T, S, host_memory> const& p,
     });
   };
   if (pass.wants_mass() && max_threads() < 2 * halves) {
-    parallel_for(halves, 1, work,
-                 [&](index_t n) { found(pass.run_half(n / mass_halves, n % mass_halves)); });
+    parallel_for_ranks(halves, halves, work, [&](index_t n, index_t rank) {
+      found(pass.run_half(n / mass_halves, n % mass_halves, rank));
+    });
   } else {
     parallel_for(tokens, 1, work, [&](index_t i) { found(pass.sum(i, {}) ? tokens : i); });
     if (unusable == tokens)
