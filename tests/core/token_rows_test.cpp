@@ -1,5 +1,6 @@
 #include "mlot/core/token_rows.hpp"
 
+#include <utility>
 #include <vector>
 
 #include "mlot/interop/owned.hpp"
@@ -185,6 +186,52 @@ TEST_CASE("owned token rows keep the memory and follow a refill", "[token_rows]"
   CHECK(copy(owned.view().row) == numbers{1, 2, 3});
   REQUIRE(owned.from_labels({labels.data(), 2, 2, 2}, -7).ok());
   CHECK(copy(owned.view().row) == numbers{0, 1, 2});
-  CHECK_FALSE(owned.from_offsets(view({3, 1})).ok());
-  CHECK_FALSE(owned.from_lengths(view({9}), 4).ok());
+  for (bool const lengths : {true, false}) {  // after a fault there are no rows
+    REQUIRE(owned.from_offsets(view({0, 4})).ok());
+    CHECK_FALSE(
+        (lengths ? owned.from_lengths(view({9}), 4) : owned.from_offsets(view({3, 1}))).ok());
+    CHECK(owned.view().tokens() == 0);
+    CHECK(owned.view().sequences() == 0);
+    CHECK(owned.view().longest == 0);
+  }
+}
+
+TEST_CASE("owned token rows may be copied, moved, swapped and kept in a list", "[token_rows]") {
+  auto const packed = [](index_t tokens) {
+    owned_token_rows owned;
+    REQUIRE(owned.from_offsets(view({0, tokens})).ok());
+    return owned;
+  };
+  auto const holds = [](owned_token_rows const& owned, index_t tokens) {
+    token_rows<> const rows = owned;
+    CHECK(rows.check("tokens", tokens).ok());
+    CHECK(rows.tokens() == tokens);
+    CHECK(copy(rows.offset) == numbers{0, tokens});
+    CHECK(rows.longest == tokens);
+    for (index_t i = 0; i < tokens; ++i) CHECK(rows.row(i) == i);
+  };
+  owned_token_rows current = packed(3), last = current;
+  holds(last, 3);
+  last = current;
+  REQUIRE(current.from_offsets(view({0, 5})).ok());  // the copy stays what it was
+  holds(last, 3);
+  holds(current, 5);
+  std::swap(current, last);
+  holds(last, 5);
+  holds(current, 3);
+  owned_token_rows moved = std::move(current);
+  holds(moved, 3);
+  CHECK(current.view().check("tokens", 0).ok());
+  CHECK(current.view().longest == 0);
+  current = std::move(last);
+  holds(current, 5);
+  REQUIRE(last.from_offsets(view({0, 2})).ok());
+  holds(last, 2);
+  std::vector<owned_token_rows> list;
+  for (index_t tokens = 1; tokens < 10; ++tokens) {
+    owned_token_rows const one = packed(tokens);
+    list.push_back(one);
+  }
+  list.erase(list.begin());
+  for (std::size_t n = 0; n < list.size(); ++n) holds(list[n], index_t(n) + 2);
 }

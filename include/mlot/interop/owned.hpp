@@ -23,32 +23,49 @@ class scratch_buffer {
   std::vector<std::byte> bytes_;
 };
 
-/// Token rows with the memory behind them. The view stays valid until the owner is refilled.
+/// Token rows with the memory behind them: copied and moved with it. A view stays valid until its
+/// owner is refilled, assigned or moved from. After a fault there are no rows.
 class owned_token_rows {
  public:
-  operator token_rows<>() const { return view_; }
-  token_rows<> const& view() const { return view_; }
+  operator token_rows<>() const { return view(); }
+  token_rows<> view() const {
+    return {{offset_.data(), index_t(offset_.size())},
+            {row_.data(), index_t(row_.size())},
+            offset_.empty() ? 0 : longest_};
+  }
 
   status from_lengths(host::vector<index_t const> length, index_t padded_length) {
-    return rows_from_lengths(length, padded_length,
-                             storage(length.size, length.size * padded_length), view_);
+    token_rows<> built;
+    return keep(rows_from_lengths(length, padded_length,
+                                  storage(length.size, length.size * padded_length), built),
+                built);
   }
   status from_offsets(host::vector<index_t const> offset) {
-    index_t const last = offset.empty() ? 0 : offset(offset.size - 1);
-    return rows_from_offsets(offset, storage(offset.size, last), view_);
+    index_t const last = offset.empty() || offset.data == nullptr ? 0 : offset(offset.size - 1);
+    token_rows<> built;
+    return keep(rows_from_offsets(offset, storage(offset.size, last), built), built);
   }
   status from_labels(host::matrix<index_t const> labels, index_t ignore_index = -100) {
-    return rows_from_labels(labels, ignore_index, storage(labels.rows, labels.rows * labels.cols),
-                            view_);
+    token_rows<> built;
+    return keep(rows_from_labels(labels, ignore_index,
+                                 storage(labels.rows, labels.rows * labels.cols), built),
+                built);
   }
 
  private:
+  /// No view is kept: it would refer to the memory of the owner from which this one was copied.
+  status keep(status const& answer, token_rows<> const& built) {
+    offset_.resize(std::size_t(built.offset.size));
+    row_.resize(std::size_t(built.row.size));
+    longest_ = built.longest;
+    return answer;
+  }
   token_rows_storage storage(index_t sequences, index_t tokens) {
     offset_.resize(std::size_t(sequences > 0 ? sequences + 1 : 1));
     row_.resize(std::size_t(tokens > 0 ? tokens : 0));
     return {{offset_.data(), index_t(offset_.size())}, {row_.data(), index_t(row_.size())}};
   }
   std::vector<index_t> offset_, row_;
-  token_rows<> view_;
+  index_t longest_ = 0;
 };
 }  // namespace mlot
