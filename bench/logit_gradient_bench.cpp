@@ -41,7 +41,6 @@ struct gradient_case {
                      .partition = bench::view(model.soft_partition),
                      .ids = bench::view(ids, 1, k),
                      .log_gradient = table(transport_gradient)}},
-        .column_gradients = 2,
         .labels = {.label = bench::view(labels)},
         .label_partition = bench::view(model.partition),
         .gradient = bench::view(gradient, model.rows, model.vocabulary)});

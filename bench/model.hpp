@@ -43,8 +43,7 @@ struct model {
             .tokens = tokens,
             .maximum = view(maximum),
             .at = {{T(1), view(partition), view(mass, 1, vocabulary)},
-                   {T(2), view(soft_partition), {}}},
-            .temperatures = 2};
+                   {T(2), view(soft_partition), {}}}};
   }
 };
 }  // namespace bench

@@ -40,8 +40,7 @@ class vocabulary {
               .tokens = tokens(),
               .maximum = maximum_.vector(),
               .at = {{1.f, partition_.vector(), mass_.matrix(sequences_)},
-                     {2.f, softened_.vector(), {}}},
-              .temperatures = 2});
+                     {2.f, softened_.vector(), {}}}});
     visit("top_columns", double(mass_.bytes()),
           mlot::top_columns<float, Memory>{.mass = mass_.matrix(sequences_),
                                            .ids = ids_.matrix(sequences_)});
@@ -63,7 +62,6 @@ class vocabulary {
                            .partition = softened_.vector(),
                            .ids = ids_.matrix(sequences_),
                            .log_gradient = log_gradient_.matrix(rows_)}},
-              .column_gradients = 2,
               .labels = {.label = labels_.vector()},
               .label_partition = partition_.vector(),
               .gradient = gradient_.matrix(rows_)});

@@ -49,8 +49,7 @@ struct batch {
         .tokens = on_card(tokens.view()),
         .maximum = on_card(maximum.vector()),
         .at = {{on_card<T const>(temperature.vector()), on_card(partition.vector()),
-                on_card(mass.matrix())}},
-        .temperatures = 1});
+                on_card(mass.matrix())}}});
   }
   status compare_labels() {
     return run(
@@ -99,7 +98,6 @@ struct gradients : kit::gradient_batch<T, T> {
                                                .tokens = on_card(host.tokens),
                                                .maximum = on_card(host.maximum),
                                                .columns = {column(0), column(1)},
-                                               .column_gradients = 2,
                                                .labels = {on_card(host.labels.label)},
                                                .label_partition = on_card(host.label_partition),
                                                .cross_entropy_weight = host.cross_entropy_weight,

@@ -76,13 +76,12 @@ void count_vocabulary(std::string const& storage_name) {
   table<float> maximum(1, student_tokens), partition(1, student_tokens),
       softened(1, student_tokens);
   table<float> mass(sequences, vocabulary);
-  for (int const temperatures : {1, 2})
-    count("vocabulary_mass/" + storage_name + "/temperatures:" + std::to_string(temperatures),
-          vocabulary_mass<float, S, memory>{.logits = logits,
-                                            .tokens = tokens,
-                                            .maximum = maximum,
-                                            .at = {{1, partition, mass}, {2, softened, {}}},
-                                            .temperatures = temperatures});
+  for (int const temperatures : {1, 2}) {
+    vocabulary_mass<float, S, memory> p{
+        .logits = logits, .tokens = tokens, .maximum = maximum, .at = {{1, partition, mass}}};
+    if (temperatures == 2) p.at[1] = {2, softened, {}};
+    count("vocabulary_mass/" + storage_name + "/temperatures:" + std::to_string(temperatures), p);
+  }
   auto ids = random_ids(sequences, k), label = random_ids(1, student_tokens);
   auto log_gradient = random_values(student_tokens, k, -1, 1);
   table<S> gradient(student_tokens, vocabulary);
@@ -95,7 +94,6 @@ void count_vocabulary(std::string const& storage_name) {
           .columns =
               {{.temperature = 1, .partition = partition, .ids = ids, .log_gradient = log_gradient},
                {.temperature = 2, .partition = softened, .ids = ids, .log_gradient = log_gradient}},
-          .column_gradients = 2,
           .labels = {label},
           .label_partition = partition,
           .gradient = gradient});

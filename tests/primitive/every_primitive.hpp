@@ -27,8 +27,7 @@ class every_primitive {
                                    .tokens = rows,
                                    .maximum = m.maximum.vector(),
                                    .at = {{T(1), m.partition.vector(), m.mass.matrix()},
-                                          {T(2), m.second.vector(), {}}},
-                                   .temperatures = 2});
+                                          {T(2), m.second.vector(), {}}}});
       visit("top_columns",
             mlot::top_columns<T, memory>{.mass = m.mass.matrix(), .ids = m.ids.matrix()});
       visit("top_columns",
@@ -115,7 +114,6 @@ class every_primitive {
                            student.p.matrix(),
                            second_gradient.matrix(),
                            {}}},
-              .column_gradients = 2,
               .labels = {label.vector()},
               .label_partition = student.partition.vector(),
               .gradient = gradient.matrix()});

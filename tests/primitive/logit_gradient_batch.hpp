@@ -84,12 +84,12 @@ struct gradient_batch {
             .table_gradient = table_gradient[c].matrix(),
             .log_gradient = log_gradient[c].matrix()};
   }
+  static mlot::column_gradient<T, mlot::host_memory> none() { return {}; }
   mlot::logit_gradient<T, S, G, mlot::host_memory> primitive() {
     return {.logits = logits.matrix(),
             .tokens = tokens.view(),
             .maximum = maximum.vector(),
-            .columns = {column(0), column(1)},
-            .column_gradients = used,
+            .columns = {used > 0 ? column(0) : none(), used > 1 ? column(1) : none()},
             .labels = {label.vector()},
             .label_partition = label_partition.vector(),
             .cross_entropy_weight = weight,

@@ -120,13 +120,29 @@ TEMPLATE_LIST_TEST_CASE("written over the logits it is the same gradient, bit by
   }
 }
 
+TEMPLATE_LIST_TEST_CASE("logit_gradient adds as many sets of columns as are given",
+                        "[logit_gradient]", every_device) {
+  using T = typename TestType::scalar;
+  for (int const given : {0, 1, 2}) {
+    kit::gradient_batch<T, T> all(33, 6, T(1), T(2));
+    auto p = all.primitive();
+    p.labels = {};
+    for (int c = given; c < 2; ++c) p.columns[c] = {};
+    kit::succeeds<typename TestType::device>(p);
+    index_t zeros = 0;
+    index_t const r = all.tokens.row[0];
+    for (index_t v = 0; v < 33; ++v) zeros += all.gradient(r, v) == T(0);
+    CHECK((zeros == 33) == (given == 0));  // masked ones are 0
+  }
+}
+
 TEMPLATE_LIST_TEST_CASE("rows that are no token and batches without any become 0",
                         "[logit_gradient]", every_gradient) {
   using T = typename TestType::scalar;
   kit::gradient_batch<T, typename TestType::storage, typename TestType::gradient> all(33, 6, T(1),
                                                                                       T(2));
   auto p = all.primitive();
-  p.column_gradients = 0;
+  p.columns[0] = p.columns[1] = {};
   p.labels = {};
   kit::succeeds<typename TestType::device>(p);  // tokens without columns and labels
   index_t wrong = 0;

@@ -49,8 +49,7 @@ struct batch {
             .maximum = maximum.vector(),
             .at = {{temperature_of(0), partition[0].vector(), mass[0].matrix()},
                    {temperature_of(1), partition[1].vector(), mass[1].matrix()},
-                   {temperature_of(2), partition[2].vector(), {}}},
-            .temperatures = 3};
+                   {temperature_of(2), partition[2].vector(), {}}}};
   }
   T tau(int c, index_t i) { return one[c] == 0 ? temperature(i) : one[c]; }
   oracle::vector row(index_t i) {
@@ -318,6 +317,22 @@ TEMPLATE_LIST_TEST_CASE("4096 tokens do not lose small columns", "[vocabulary_ma
   }
 }
 
+TEMPLATE_LIST_TEST_CASE("vocabulary_mass computes as many temperatures as are given",
+                        "[vocabulary_mass]", every_device) {
+  using T = typename TestType::scalar;
+  for (int const given : {1, 2, 3}) {
+    batch<T, T> all(kit::tokens({2, 1}), 9);
+    all.draw(1, 1, 0);
+    auto p = all.primitive();
+    for (int c = given; c < 3; ++c) p.at[c] = {};
+    kit::succeeds<typename TestType::device>(p);
+    for (int c = 0; c < 3; ++c) {
+      CHECK(all.partition[c].exactly_written() == (c < given));
+      CHECK(all.partition[c].untouched() == (c >= given));
+    }
+  }
+}
+
 TEMPLATE_LIST_TEST_CASE("vocabulary_mass: wrong arguments are named and nothing is written",
                         "[vocabulary_mass]", every_device) {
   using T = typename TestType::scalar;
@@ -333,8 +348,13 @@ TEMPLATE_LIST_TEST_CASE("vocabulary_mass: wrong arguments are named and nothing 
   refuses(fault::shape, "vocabulary_mass.tokens", [](auto& p) { p.tokens.longest = 1; });
   refuses(fault::shape, "vocabulary_mass.maximum", [](auto& p) { p.maximum.size = 2; });
   refuses(fault::shape, "vocabulary_mass.maximum", [](auto& p) { p.maximum.data = nullptr; });
-  refuses(fault::value, "vocabulary_mass.temperatures", [](auto& p) { p.temperatures = 0; });
-  refuses(fault::value, "vocabulary_mass.temperatures", [](auto& p) { p.temperatures = 4; });
+  // One that is left out, or given by half.
+  refuses(fault::shape, "vocabulary_mass.at.partition", [](auto& p) { p.at[1] = {}; });
+  refuses(fault::shape, "vocabulary_mass.at.partition", [](auto& p) {
+    p.at[1] = p.at[2] = {};
+    p.at[1].temperature = T(2);
+  });
+  refuses(fault::shape, "vocabulary_mass.at.partition", [](auto& p) { p.at[2].partition = {}; });
   for (int c = 0; c < 3; ++c) {
     refuses(fault::shape, "vocabulary_mass.at.partition",
             [&](auto& p) { p.at[c].partition.size = 4; });

@@ -77,6 +77,12 @@ struct one_or_each {
   MLOT_HOST_DEVICE constexpr T operator()(index_t i) const { return each.empty() ? one : each(i); }
 };
 
+/// Whether one of these views was given: has memory, or the shape of what will be there.
+template <class... Views>
+MLOT_HOST_DEVICE constexpr bool any_given(Views const&... views) {
+  return ((views.data != nullptr || !views.empty()) || ...);
+}
+
 /// Views without the memory parameter: mlot::host::matrix<float>.
 namespace host {
 template <class T>

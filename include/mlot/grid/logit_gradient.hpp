@@ -15,13 +15,14 @@ namespace mlot::simt {
 template <class T, class S, class G, class Memory>
 struct gradient_index {
   row_tokens<Memory> rows;
+  int sets;                             ///< of columns
   matrix_view<bool, Memory> leads{};    ///< (B, entries) the first with its id
   matrix_view<index_t, Memory> next{};  ///< (B, entries) the next with its id, or `entries`
 
   gradient_index(logit_gradient<T, S, G, Memory> const& p, arena<Memory>& space)
-      : rows(p.logits.rows, space) {
+      : rows(p.logits.rows, space), sets(p.column_gradients()) {
     index_t entries = 0;
-    for (int c = 0; c < p.column_gradients; ++c) entries += p.columns[c].ids.cols;
+    for (int c = 0; c < sets; ++c) entries += p.columns[c].ids.cols;
     leads = space.template matrix<bool>(p.tokens.sequences(), entries);
     next = space.template matrix<index_t>(p.tokens.sequences(), entries);
   }
@@ -233,7 +234,7 @@ struct logit_gradient_kernel {
       top = given.maximum(i);
       MLOT_UNROLL
       for (int c = 0; c < 2; ++c) {
-        bool const used = c < given.column_gradients;
+        bool const used = c < all.index.sets;
         temperature[c] = used ? given.columns[c].temperature(i) : T(1);
         usable[c] = used && is_temperature(temperature[c]);
         if (used && !usable[c]) report(block, all.findings, finding::temperature, i);

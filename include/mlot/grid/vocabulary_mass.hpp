@@ -169,12 +169,12 @@ status run(Device device, vocabulary_mass<T, S, typename Device::memory> const& 
   launches<Device> launch(device);
   auto sums = p, mass = p;
   detail::with_exponentials(
-      sums.at, p.temperatures,
+      sums.at, p.temperatures(),
       [&]<int N, bool Squares>(std::integral_constant<int, N>, std::bool_constant<Squares>) {
         launch(p.tokens.tokens(), row_sums_kernel<Device, T, S, N, Squares>{sums, device.findings});
       });
   int wanted = 0;
-  for (int c = 0; c < p.temperatures; ++c)
+  for (int c = 0; c < p.temperatures(); ++c)
     if (p.at[c].mass.data != nullptr) mass.at[wanted++] = p.at[c];
   auto const bytes = [](index_t elements) { return index_t(sizeof(S)) * elements; };
   bool const packed = p.logits.col_stride == 1 && bytes(p.logits.row_stride) % 16 == 0 &&

@@ -50,9 +50,7 @@ struct kept_model {
                                                             .partition = partition,
                                                             .ids = ids,
                                                             .probability = table,
-                                                            .table_gradient = table_gradient},
-                                                           {}},
-                                               .column_gradients = 1,
+                                                            .table_gradient = table_gradient}},
                                                .gradient = gradient});
   }
 };

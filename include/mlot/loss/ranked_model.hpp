@@ -30,11 +30,11 @@ struct ranked_model {
     index_t const n = tokens.tokens();
     vocabulary_mass<T, S, memory> sums{.logits = logits, .tokens = tokens};
     sums.maximum = maximum = steps.template vector<T>(n);
-    sums.temperatures = 0;
+    int temperatures = 0;
     auto const at = [&](T const& tau) {
-      for (int c = 0; c < sums.temperatures; ++c)
+      for (int c = 0; c < temperatures; ++c)
         if (sums.at[c].temperature.one == tau) return c;
-      int const c = sums.temperatures++;
+      int const c = temperatures++;
       sums.at[c].temperature = {tau};
       sums.at[c].partition = steps.template vector<T>(n);
       return c;

@@ -113,11 +113,9 @@ void list_steps(
     auto const new_vector = [&] { return steps.template vector<T>(tokens.tokens()); };
     vocabulary_mass<T, S, memory> sums{.logits = logits, .tokens = tokens, .maximum = new_vector()};
     sums.at[0] = {.temperature = temperature, .partition = new_vector()};
-    if (needs_unit && temperature != T(1)) {
-      sums.temperatures = 2;
-      sums.at[1].partition = new_vector();
-    }
-    if (needs_unit) unit_partition = sums.at[sums.temperatures - 1].partition;
+    bool const apart = needs_unit && temperature != T(1);
+    if (apart) sums.at[1].partition = new_vector();
+    if (needs_unit) unit_partition = sums.at[apart].partition;
     steps.step(sums, argument);
     return token_softmax<T, S, memory>{.logits = logits,
                                        .tokens = tokens,

@@ -17,6 +17,10 @@ struct column_gradient {
   matrix_view<T const, Memory> table_gradient{};  ///< (tokens, K), or no memory: zero
   matrix_view<T const, Memory> log_gradient{};    ///< (tokens, K), or no memory: zero
 
+  MLOT_HOST_DEVICE constexpr bool given() const {
+    return any_given(temperature.each, partition, ids, probability, table_gradient, log_gradient) ||
+           temperature.one != T(1);
+  }
   MLOT_HOST_DEVICE constexpr T at(index_t i, index_t l) const {
     T h = T(0);
     if (table_gradient.data != nullptr) h += probability(i, l) * table_gradient(i, l);
@@ -42,16 +46,19 @@ struct column_gradient {
 template <real T, storage S, storage G, class Memory>
 struct logit_gradient {
   using memory = Memory;
-  matrix_view<S const, Memory> logits{};   ///< (rows, V)
-  token_rows<Memory> tokens{};             ///< B sequences
-  vector_view<T const, Memory> maximum{};  ///< (tokens)
-  column_gradient<T, Memory> columns[2]{};
-  int column_gradients = 0;  ///< how many of `columns` are used
+  matrix_view<S const, Memory> logits{};    ///< (rows, V)
+  token_rows<Memory> tokens{};              ///< B sequences
+  vector_view<T const, Memory> maximum{};   ///< (tokens)
+  column_gradient<T, Memory> columns[2]{};  ///< none to two, those that are given
   row_labels<Memory> labels{};
   vector_view<T const, Memory> label_partition{};  ///< (tokens) at temperature 1, if labelled
   T cross_entropy_weight = T(1);
   matrix_view<G, Memory> gradient{};  ///< (rows, V) written
 
+  /// Up to the last of `columns` that is given.
+  MLOT_HOST_DEVICE constexpr int column_gradients() const {
+    return columns[1].given() ? 2 : columns[0].given() ? 1 : 0;
+  }
   constexpr status check() const {
     index_t const n = tokens.tokens();
     requirement all;
@@ -59,14 +66,12 @@ struct logit_gradient {
         .also(tokens.check("logit_gradient.tokens", logits.rows))
         .also(labels.check("logit_gradient.labels", tokens, logits.rows, logits.cols))
         .vector("logit_gradient.maximum", maximum, n, "one element a token")
-        .that(column_gradients >= 0 && column_gradients <= 2, fault::value,
-              "logit_gradient.column_gradients", column_gradients, "0 to 2")
         .finite("logit_gradient.cross_entropy_weight", cross_entropy_weight)
         .matrix("logit_gradient.gradient", gradient, logits.rows, logits.cols,
                 "the shape of logits");
     if (!labels.label.empty())
       all.vector("logit_gradient.label_partition", label_partition, n, "one element a token");
-    for (int c = 0; c < column_gradients && all.answer().ok(); ++c) {
+    for (int c = 0; c < column_gradients() && all.answer().ok(); ++c) {
       auto const& from = columns[c];
       index_t const k = from.ids.cols;
       all.temperatures("logit_gradient.columns.temperature", from.temperature, n)

@@ -11,6 +11,10 @@ struct tempered_mass {
   one_or_each<T, Memory> temperature{T(1)};  ///< one, or (tokens) each above 0
   vector_view<T, Memory> partition{};        ///< (tokens) written
   matrix_view<T, Memory> mass{};             ///< (B, V) written; no memory: not wanted
+
+  MLOT_HOST_DEVICE constexpr bool given() const {
+    return any_given(temperature.each, partition, mass) || temperature.one != T(1);
+  }
 };
 
 /// Row log-normaliser and column mass in one pass over the logits, at one to three temperatures.
@@ -37,8 +41,12 @@ struct vocabulary_mass {
   matrix_view<S const, Memory> logits{};  ///< (rows, V) any row stride
   token_rows<Memory> tokens{};            ///< B sequences
   vector_view<T, Memory> maximum{};       ///< (tokens) written
-  tempered_mass<T, Memory> at[3]{};
-  int temperatures = 1;  ///< how many of `at` are used
+  tempered_mass<T, Memory> at[3]{};       ///< one to three, those that are given
+
+  /// Up to the last of `at` that is given.
+  MLOT_HOST_DEVICE constexpr int temperatures() const {
+    return at[2].given() ? 3 : at[1].given() ? 2 : 1;
+  }
 
   /// exp((z - maximum) / tau) where the row has mass. V is one number or one SIMD batch.
   template <class V>
@@ -51,10 +59,8 @@ struct vocabulary_mass {
     requirement all;
     all.usable("vocabulary_mass.logits", logits)
         .also(tokens.check("vocabulary_mass.tokens", logits.rows))
-        .vector("vocabulary_mass.maximum", maximum, n, "one element a token")
-        .that(temperatures >= 1 && temperatures <= 3, fault::value, "vocabulary_mass.temperatures",
-              temperatures, "1 to 3");
-    for (int c = 0; c < temperatures && all.answer().ok(); ++c)
+        .vector("vocabulary_mass.maximum", maximum, n, "one element a token");
+    for (int c = 0; c < temperatures() && all.answer().ok(); ++c)
       all.temperatures("vocabulary_mass.at.temperature", at[c].temperature, n)
           .vector("vocabulary_mass.at.partition", at[c].partition, n, "one element a token")
           .optional("vocabulary_mass.at.mass", at[c].mass, sequences, logits.cols,

@@ -122,8 +122,8 @@ struct compared_tokens<
     return {.logits = p.student_logits,
             .tokens = p.student_tokens,
             .maximum = student_maximum,
-            .at = {{p.temperature, student_partition, {}}, {T(1), unit_partition, {}}},
-            .temperatures = sums_twice() ? 2 : 1};
+            .at = {{p.temperature, student_partition, {}},
+                   {T(1), sums_twice() ? unit_partition : vector_view<T, host_memory>{}, {}}}};
   }
   softmax_of_token<T> teacher(index_t pair) const {
     return {teacher_maximum(pair), teacher_partition(pair), p.teacher_temperature()};

@@ -27,7 +27,7 @@ struct dense_part {
 template <real T, storage S, storage G>
 dense_part<T> dense_part_of(logit_gradient<T, S, G, host_memory> const& p, index_t i) {
   dense_part<T> dense;
-  for (int c = 0; c < p.column_gradients; ++c) {
+  for (int c = 0; c < p.column_gradients(); ++c) {
     column_gradient<T, host_memory> const& from = p.columns[c];
     wide_t<T> sum(0);
     for (index_t l = 0; l < from.ids.cols; ++l) sum += from.at(i, l);
@@ -48,7 +48,7 @@ void add_sparse_part(logit_gradient<T, S, G, host_memory> const& p, index_t b, i
   auto const add = [&](index_t v, T const& x) {
     p.gradient(r, v) = store_as<G>(T(load_as<T>(p.gradient(r, v)) + x));
   };
-  for (int c = 0; c < p.column_gradients; ++c) {
+  for (int c = 0; c < p.column_gradients(); ++c) {
     column_gradient<T, host_memory> const& from = p.columns[c];
     T const tau = from.temperature(i);
     for (index_t l = 0; l < from.ids.cols; ++l)

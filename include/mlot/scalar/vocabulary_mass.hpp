@@ -16,7 +16,8 @@ status unusable_logit(matrix_view<S const, host_memory> logits, index_t row) {
 template <real T, storage S>
 status run(device, vocabulary_mass<T, S, host_memory> const& p, workspace<host_memory>) {
   index_t const vocabulary = p.logits.cols;
-  for (int c = 0; c < p.temperatures; ++c)
+  int const temperatures = p.temperatures();
+  for (int c = 0; c < temperatures; ++c)
     if (auto const& mass = p.at[c].mass; mass.data != nullptr)
       for (index_t b = 0; b < mass.rows; ++b)
         for (index_t v = 0; v < vocabulary; ++v) mass(b, v) = T(0);
@@ -31,7 +32,7 @@ status run(device, vocabulary_mass<T, S, host_memory> const& p, workspace<host_m
         if (z > top) top = z;
       }
       p.maximum(i) = top;
-      for (int c = 0; c < p.temperatures; ++c) {
+      for (int c = 0; c < temperatures; ++c) {
         tempered_mass<T, host_memory> const& out = p.at[c];
         T const inverse = T(1) / out.temperature(i);
         auto const weight = [&](index_t v) {

@@ -24,15 +24,16 @@ using scalar::label_is_masked;
 template <real T, storage S, storage G>
 struct columns_by_id {
   logit_gradient<T, S, G, host_memory> const& p;
+  int sets = p.column_gradients();
   matrix_view<index_t, host_memory> place[2]{}, id[2]{};
   columns_by_id(logit_gradient<T, S, G, host_memory> const& of, arena<host_memory>& space) : p(of) {
-    for (int c = 0; c < p.column_gradients; ++c) {
+    for (int c = 0; c < sets; ++c) {
       place[c] = space.matrix<index_t>(p.tokens.sequences(), p.columns[c].ids.cols);
       id[c] = space.matrix<index_t>(p.tokens.sequences(), p.columns[c].ids.cols + 1);
     }
   }
   void sort(index_t b) const {
-    for (int c = 0; c < p.column_gradients; ++c) {
+    for (int c = 0; c < sets; ++c) {
       auto const& ids = p.columns[c].ids;
       for (index_t l = 0; l < ids.cols; ++l) place[c](b, l) = l;
       if (ids.cols > 0)
@@ -61,7 +62,7 @@ struct gradient_row {
     return std::min({*next[0], *next[1], v <= label ? label : vocabulary});
   }
   void add_sparse_entries(index_t begin, index_t end, T* lanes) {
-    for (int c = 0; c < p.column_gradients; ++c) {
+    for (int c = 0; c < order.sets; ++c) {
       if (*next[c] >= end) continue;
       index_t const *const place = &order.place[c](b, 0), *const first = &order.id[c](b, 0);
       T const tau = p.columns[c].temperature(i);
@@ -113,7 +114,7 @@ struct gradient_row {
       std::fill_n(&p.gradient(r, 0), vocabulary, store_as<G>(T(0)));
       return;
     }
-    for (int c = 0; c < p.column_gradients; ++c)
+    for (int c = 0; c < order.sets; ++c)
       for (next[c] = &order.id[c](b, 0); *next[c] < 0;) ++next[c];
     S const* const z = &p.logits(r, 0);
     Batch const top(p.maximum(i) > -infinity<T> ? p.maximum(i) : T(0));

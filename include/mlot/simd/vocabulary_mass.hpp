@@ -35,7 +35,7 @@ struct mass_scratch {
   template <storage S>
   mass_scratch(vocabulary_mass<T, S, host_memory> const& p, arena<host_memory>& space) {
     index_t const keepers = std::min(mass_halves * p.tokens.sequences(), most_keepers);
-    for (int c = 0; c < p.temperatures; ++c)
+    for (int c = 0; c < p.temperatures(); ++c)
       if (p.at[c].mass.rows > 0) {
         second[c] = space.matrix<T>(p.at[c].mass.rows, p.logits.cols);
         kept[c] = space.matrix<T>(keepers, std::min(kept_columns, p.logits.cols));
@@ -48,13 +48,14 @@ template <class Batch, class T, storage S>
 struct mass_pass {
   vocabulary_mass<T, S, host_memory> const& p;
   mass_scratch<T> const& scratch;
+  int temperatures = p.temperatures();
   using masses = T* [3];
   index_t half_begin(index_t b, index_t half) const {
     return p.tokens.offset(b) + half * p.tokens.count(b) / mass_halves;
   }
   /// The mass vectors of a half, from column `begin` on; none where none are wanted.
   void masses_of(index_t b, index_t half, index_t begin, masses& mass) const {
-    for (int c = 0; c < p.temperatures; ++c)
+    for (int c = 0; c < temperatures; ++c)
       mass[c] = p.at[c].mass.data == nullptr ? nullptr
                 : half == 0                  ? &p.at[c].mass(b, begin)
                                              : &scratch.second[c](b, begin);
@@ -64,7 +65,7 @@ struct mass_pass {
     return r >= 0 ? &p.logits(r, 0) : nullptr;
   }
   void inverse_temperatures(index_t i, T (&inverse)[3]) const {
-    for (int c = 0; c < p.temperatures; ++c) inverse[c] = T(1) / p.at[c].temperature(i);
+    for (int c = 0; c < temperatures; ++c) inverse[c] = T(1) / p.at[c].temperature(i);
   }
 
   /// The maximum of the first block that has a finite one, or 0.
@@ -123,15 +124,15 @@ struct mass_pass {
   bool sum(index_t i, masses const& keep) const {
     S const *const z = logits(i), *const next = logits(i + 1);
     p.maximum(i) = -infinity<T>;
-    for (int c = 0; c < p.temperatures; ++c) p.at[c].partition(i) = T(0);
+    for (int c = 0; c < temperatures; ++c) p.at[c].partition(i) = T(0);
     if (z == nullptr) return true;
     T inverse[3] = {1, 1, 1};
     inverse_temperatures(i, inverse);
-    T const steepest = *std::max_element(inverse, inverse + p.temperatures);
+    T const steepest = *std::max_element(inverse, inverse + temperatures);
     T& reference = scratch.reference(i) = first_reference(z);
     bool usable = true;
     with_exponentials<Batch>(
-        inverse, p.temperatures, [&]<int N>(std::integral_constant<int, N>, auto powers) {
+        inverse, temperatures, [&]<int N>(std::integral_constant<int, N>, auto powers) {
           row_sums<N> row;
           T maximum;
           for (bool again = false;; again = true) {
@@ -161,7 +162,7 @@ struct mass_pass {
     T inverse[3] = {1, 1, 1};
     inverse_temperatures(i, inverse);
     with_exponentials<Batch>(
-        inverse, p.temperatures, [&]<int N>(std::integral_constant<int, N>, auto powers) {
+        inverse, temperatures, [&]<int N>(std::integral_constant<int, N>, auto powers) {
           Batch const below(scratch.reference(i));
           Batch share[N];
           powers(Batch(below - Batch(p.maximum(i))), share);
@@ -196,11 +197,11 @@ struct mass_pass {
 
   bool wants_mass() const {
     bool wanted = false;
-    for (int c = 0; c < p.temperatures; ++c) wanted |= p.at[c].mass.data != nullptr;
+    for (int c = 0; c < temperatures; ++c) wanted |= p.at[c].mass.data != nullptr;
     return wanted;
   }
   void clear(masses const& mass, index_t size) const {
-    for (int c = 0; c < p.temperatures; ++c)
+    for (int c = 0; c < temperatures; ++c)
       if (mass[c] != nullptr) std::fill_n(mass[c], size, T(0));
   }
 
@@ -210,7 +211,7 @@ struct mass_pass {
     masses mass{}, keep{};
     masses_of(b, half, 0, mass);
     clear(mass, p.logits.cols);
-    for (int c = 0; c < p.temperatures; ++c)
+    for (int c = 0; c < temperatures; ++c)
       if (mass[c] != nullptr && rank < scratch.kept[c].rows) keep[c] = &scratch.kept[c](rank, 0);
     for (index_t i = half_begin(b, half); i < half_begin(b, half + 1); ++i) {
       if (!sum(i, keep)) return i;
@@ -229,7 +230,7 @@ struct mass_pass {
     }
   }
   void add_halves(index_t b, index_t begin, index_t end) const {
-    for (int c = 0; c < p.temperatures; ++c)
+    for (int c = 0; c < temperatures; ++c)
       if (p.at[c].mass.data != nullptr) {
         T *const sum = &p.at[c].mass(b, begin), *const other = &scratch.second[c](b, begin);
         for_lanes<Batch>(end - begin, [&](index_t v, auto which) {
@@ -252,7 +253,7 @@ template <class Arch, has_lanes T, storage S>
 status run(device<Arch>, vocabulary_mass<T, S, host_memory> const& p,
            workspace<host_memory> scratch) {
   bool contiguous = p.logits.col_stride == 1;
-  for (int c = 0; c < p.temperatures; ++c) contiguous &= p.at[c].mass.col_stride == 1;
+  for (int c = 0; c < p.temperatures(); ++c) contiguous &= p.at[c].mass.col_stride == 1;
   if (!contiguous) return run_strided(p, scratch);
   arena<host_memory> space(scratch);
   mass_scratch<T> const all(p, space);
