@@ -56,7 +56,7 @@ struct logit_gradient {
   matrix_view<G, Memory> gradient{};  ///< (rows, V) written
 
   /// Up to the last of `columns` that is given.
-  MLOT_HOST_DEVICE constexpr int column_gradients() const {
+  [[gnu::noinline]] constexpr int column_gradients() const {
     return columns[1].given() ? 2 : columns[0].given() ? 1 : 0;
   }
   constexpr status check() const {

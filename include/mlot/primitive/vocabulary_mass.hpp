@@ -44,7 +44,7 @@ struct vocabulary_mass {
   tempered_mass<T, Memory> at[3]{};       ///< one to three, those that are given
 
   /// Up to the last of `at` that is given.
-  MLOT_HOST_DEVICE constexpr int temperatures() const {
+  [[gnu::noinline]] constexpr int temperatures() const {
     return at[2].given() ? 3 : at[1].given() ? 2 : 1;
   }
 
