@@ -1,4 +1,4 @@
-// must not compile: mlot::compute: no version for this device; include its header
+// must not compile: mlot::compute: no version for this device: include its header, mlot/mlot.hpp
 #include <mlot/primitive/top_columns.hpp>
 #include <mlot/scalar/device.hpp>
 #if !MLOT_MUST_NOT_COMPILE

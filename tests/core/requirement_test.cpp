@@ -64,6 +64,27 @@ TEST_CASE("a matrix has exactly the shape asked for and memory behind it", "[req
   CHECK(requirement().usable("a", host::matrix<float>{nullptr, 0, 4}).answer().ok());
 }
 
+TEST_CASE("a shape that does not fit is answered with its axis and the number needed",
+          "[requirement]") {
+  auto const names = [](requirement const& r, char const* axis, index_t needed) {
+    CHECK(r.answer().axis == std::string(axis));
+    CHECK(r.answer().needed == needed);
+  };
+  host::matrix<float> const m{memory, 3, 4, 4};
+  names(requirement().matrix("a", m, 5, 4, "s"), "rows", 5);
+  names(requirement().matrix("a", m, 3, 6, "s"), "columns", 6);
+  names(requirement().at_least("a", m, 3, 7, "s"), "columns", 7);
+  names(requirement().optional("a", m, 3, 6, "s"), "columns", 6);
+  names(requirement().usable("a", host::matrix<float>{memory, -1, 4}), "rows", -1);
+  names(requirement().vector("a", host::vector<float>{memory, 2}, 3, "3"), "elements", 3);
+  names(requirement().vector("a", host::vector<float>{nullptr, 3}, 3, "3"), "pointer", -1);
+  names(requirement().matrix("a", host::matrix<float>{nullptr, 3, 4, 4}, 3, 4, "s"), "pointer", -1);
+  names(requirement().count("a", 2, 5, "tokens", "t"), "tokens", 5);
+  names(requirement().count(false, "a", 2, -1, "pairs", "none"), "pairs", -1);
+  names(requirement().positive("a", -1.0), "", -1);
+  CHECK(requirement().count("a", 5, 5, "tokens", "t").pointer("a", true).answer().ok());
+}
+
 TEST_CASE("a written matrix must not map two elements to one", "[requirement]") {
   auto const usable = [](host::matrix<float> m) { return requirement().usable("a", m); };
   CHECK(usable({memory, 3, 4, 4}).answer().ok());

@@ -171,9 +171,8 @@ TEMPLATE_LIST_TEST_CASE("divergence_distillation: wrong arguments are named, not
   std::string const own = "divergence_distillation.";
   for (T const bad : {T(-0.1), T(1.1), std::numeric_limits<T>::quiet_NaN()})
     refuses(fault::value, own + "options.ratio", [=](auto& l) { l.options.ratio = bad; });
-  refuses(fault::value, "divergence.temperature", [](auto& l) { l.options.temperature = 0; });
-  refuses(fault::value, "divergence.teacher.temperature",
-          [](auto& l) { l.teacher.temperature = -1; });
+  refuses(fault::value, own + "options.temperature", [](auto& l) { l.options.temperature = 0; });
+  refuses(fault::value, own + "teacher.temperature", [](auto& l) { l.teacher.temperature = -1; });
   refuses(fault::value, own + "options.divisor", [](auto& l) { l.options.divisor = 0; });
   refuses(fault::value, own + "upstream", [](auto& l) { l.upstream = infinity<T>; });
   refuses(fault::value, "jensen_shannon.beta", [](auto& l) { l.kind.beta = 2; });
@@ -182,7 +181,27 @@ TEMPLATE_LIST_TEST_CASE("divergence_distillation: wrong arguments are named, not
           [](auto& l) { l.sequence_divergence.size = 1; });
   refuses(fault::shape, own + "sequence_cross_entropy",
           [](auto& l) { l.sequence_cross_entropy.size = 1; });
-  refuses(fault::shape, "divergence.gradient", [](auto& l) { l.gradient.cols = 3; });
+  refuses(fault::shape, own + "gradient", [](auto& l) { l.gradient.cols = 3; });
+  refuses(fault::shape, own + "teacher.logits", [](auto& l) { l.teacher.logits.data = nullptr; });
+  refuses(fault::shape, own + "teacher.tokens", [](auto& l) { l.teacher.tokens = {}; });
+  refuses(fault::shape, own + "student_logits", [](auto& l) { l.student_logits.rows = -1; });
+  refuses(fault::shape, own + "student_tokens", [](auto& l) { ++l.student_tokens.longest; });
+  refuses(fault::shape, own + "labels", [](auto& l) { --l.labels.label.size; });
+  refuses(fault::shape, own + "pairs", [](auto& l) {
+    l.pairs.offset = l.student_tokens.offset;
+    --l.pairs.offset.size;
+  });
+  for (bool const teacher : {false, true}) {  // kernels find it when the loss is over
+    distillation<T, jensen_shannon<T>> bad({}, {});
+    auto& logits = teacher ? bad.batch.teacher : bad.batch.student;
+    for (index_t r = 0; r < logits.rows(); ++r) logits(r, 0) = std::numeric_limits<T>::infinity();
+    kit::refuses<typename TestType::device>(
+        bad.loss, fault::data,
+        std::string(kit::is_emulated<typename TestType::device> ? "divergence."
+                                                                : "divergence_distillation.") +
+            (teacher ? "teacher.logits" : "student_logits"),
+        [](auto&) {});
+  }
   CHECK(all.terms.untouched());
   CHECK(all.batch.out.untouched());
   CHECK(all.batch.cross_entropy.untouched());

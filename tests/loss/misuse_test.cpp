@@ -3,6 +3,7 @@
 
 #include "devices.hpp"
 #include "loss/random_problem.hpp"
+#include "mlot/interop/describe.hpp"
 #include "test.hpp"
 namespace {
 using namespace loss_test;
@@ -176,6 +177,33 @@ TEMPLATE_LIST_TEST_CASE("shapes and pointers that do not fit are refused by name
     l.options.ranking = mlot::transport_ranking::own;
     l.student_transport_columns = {};
   });
+}
+
+TEMPLATE_LIST_TEST_CASE("a sentence says which axis, what was given and how many are needed", "",
+                        every_device) {
+  auto const sentence = [](auto spoil, std::size_t less = 0) {
+    refusal<TestType> bad;
+    spoil(bad.owned.loss);
+    return mlot::describe(mlot::compute(typename TestType::device(), bad.owned.loss,
+                                        {bad.scratch.data(), bad.scratch.size() - less}));
+  };
+  auto const rows = std::to_string(refusal<TestType>().owned.loss.student_logits.rows);
+  CHECK(sentence([](auto& l) { l.gradient.rows = 3; }) ==
+        "multi_level.gradient: 3 rows given, must be the shape of student_logits: " + rows +
+            " rows");
+  CHECK(sentence([](auto& l) { l.gradient.cols = 18; }) ==
+        "multi_level.gradient: 18 columns given, must be the shape of student_logits: 19 columns");
+  CHECK(sentence([](auto& l) { l.terms.size = 4; }) ==
+        "multi_level.terms: 4 elements given, must be 5 elements");
+  CHECK(sentence([](auto& l) { l.terms.data = nullptr; }) ==
+        "multi_level.terms: a null pointer given, must be a pointer that is not null");
+  CHECK(sentence([](auto& l) { l.teacher_tokens = {}; }) ==
+        "multi_level.teacher_tokens: 0 sequences given, must be as many as student_tokens has: "
+        "3 sequences");
+  auto const size = refusal<TestType>().scratch.size();
+  CHECK(sentence([](auto&) {}, size - 1) ==
+        "compute.scratch: 1 byte given, must be at least workspace_size(device, p): " +
+            std::to_string(size) + " bytes");
 }
 
 TEMPLATE_LIST_TEST_CASE("given columns past the vocabulary are answered with their place", "",

@@ -6,7 +6,8 @@
 #include "mlot/core/workspace.hpp"
 namespace mlot {
 /// Bytes of scratch that compute(device, p, ...) needs; depends on shapes, options and device,
-/// never on data or on the number of threads. A primitive that needs any has a scratch_size(device, p) beside its run().
+/// never on data or on the number of threads. A primitive that needs any has a scratch_size(device,
+/// p) beside its run().
 template <class Device, class Primitive>
 std::size_t workspace_size(Device device, Primitive const& p) {
   if constexpr (requires { scratch_size(device, p); })
@@ -14,6 +15,20 @@ std::size_t workspace_size(Device device, Primitive const& p) {
   else
     return 0;
 }
+
+namespace detail {
+[[gnu::noinline]] inline status unusable_scratch(void const* data, std::size_t size,
+                                                 std::size_t needed) {
+  status s = null_pointer("compute.scratch");
+  s.code = fault::workspace;
+  if (size >= needed && data == nullptr) return s;
+  s.allowed = "at least workspace_size(device, p)";
+  s.value = double(size);
+  s.axis = "bytes";
+  s.needed = index_t(needed);
+  return s;
+}
+}  // namespace detail
 
 /// Whether a device has a version of a primitive or loss, its own or one that it derives.
 template <class Device, class Primitive>
@@ -46,11 +61,12 @@ status compute(Device device, Primitive const& p,
                 "mlot::compute: these views live in one memory and this device reads another");
   static_assert(
       has_version<Device, Primitive>,
-      "mlot::compute: no version for this device; include its header, e.g. mlot/mlot.hpp");
+      "mlot::compute: no version for this device: include its header, mlot/mlot.hpp, mlot/simd.hpp "
+      "or mlot/mlot.cuh; what is for the host's devices alone stands in docs/cuda.md");
   if (status const checked = detail::check_arguments(p); !checked.ok()) return checked;
-  if (scratch.size < workspace_size(device, p) || (scratch.size > 0 && scratch.data == nullptr))
-    return {fault::workspace, "compute.scratch", "at least workspace_size(device, p) bytes",
-            double(scratch.size)};
+  std::size_t const needed = workspace_size(device, p);
+  if (scratch.size < needed || (scratch.size > 0 && scratch.data == nullptr))
+    return detail::unusable_scratch(scratch.data, scratch.size, needed);
   return run(device, p, scratch);
 }
 }  // namespace mlot

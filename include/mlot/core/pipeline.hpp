@@ -33,6 +33,10 @@ class pipeline {
       if (first_.code == fault::data && argument != nullptr) first_.argument = argument;
     }
   }
+  /// Reports faults so far under the names that the caller of the loss knows.
+  void rename(renaming const* names) {
+    if (!first_.ok()) first_ = known_as(names, first_);
+  }
   status answer() const { return first_; }
   std::size_t bytes() const { return arrays_.bytes() + scratch_; }
 

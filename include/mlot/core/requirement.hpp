@@ -18,6 +18,24 @@ class requirement {
     if (first_.ok() && !holds) first_ = {code, argument, allowed, value};
     return *this;
   }
+  /// `given` of what `axis` names: as many as `needed`.
+  [[gnu::noinline]] constexpr requirement& count(char const* argument, index_t given,
+                                                 index_t needed, char const* axis,
+                                                 char const* allowed) {
+    return count(given == needed, argument, given, needed, axis, allowed);
+  }
+  /// The same where another number may do, or none: `needed` is then -1.
+  [[gnu::noinline]] constexpr requirement& count(bool holds, char const* argument, index_t given,
+                                                 index_t needed, char const* axis,
+                                                 char const* allowed) {
+    if (first_.ok() && !holds)
+      first_ = {fault::shape, argument, allowed, double(given), -1, -1, axis, needed};
+    return *this;
+  }
+  [[gnu::noinline]] constexpr requirement& pointer(char const* argument, bool given) {
+    if (first_.ok() && !given) first_ = null_pointer(argument);
+    return *this;
+  }
   /// A vector of exactly `size` elements, with memory behind them.
   template <class T, class M>
   constexpr requirement& vector(char const* argument, vector_view<T, M> const& v, index_t size,
@@ -33,8 +51,9 @@ class requirement {
   /// Offsets (B + 1) of sequences in an array: from 0 to `last`, never falling. Device memory is
   /// not read.
   template <class M>
-  [[gnu::noinline]] constexpr requirement& offsets(char const* argument, vector_view<index_t const, M> const& v,
-                                 index_t last) {
+  [[gnu::noinline]] constexpr requirement& offsets(char const* argument,
+                                                   vector_view<index_t const, M> const& v,
+                                                   index_t last) {
     if constexpr (std::is_same_v<M, host_memory>) {
       if (!first_.ok() || v.empty()) return *this;
       that(v(0) == 0, fault::shape, argument, double(v(0)), "offsets from 0");
@@ -85,8 +104,9 @@ class requirement {
   }
   /// One temperature, or one a token: (size) each. Device memory is not read.
   template <real T, class M>
-  [[gnu::noinline]] constexpr requirement& temperatures(char const* argument, one_or_each<T, M> const& tau,
-                                      index_t size) {
+  [[gnu::noinline]] constexpr requirement& temperatures(char const* argument,
+                                                        one_or_each<T, M> const& tau,
+                                                        index_t size) {
     if (tau.each.data == nullptr) return temperature(argument, tau.one);
     vector(argument, tau.each, size, "one element a token");
     if constexpr (std::is_same_v<M, host_memory>)
@@ -141,32 +161,29 @@ class requirement {
   }
   [[gnu::noinline]] constexpr requirement& vector(char const* argument, vector_shape v,
                                                   index_t size, char const* allowed) {
-    that(v.size == size, fault::shape, argument, double(v.size), allowed);
+    count(argument, v.size, size, "elements", allowed);
     if (v.written)
       that(v.size <= 1 || v.stride != 0, fault::shape, argument, 0, "a stride that is not 0");
-    return lent(argument, v.size == 0 || v.lent);
+    return pointer(argument, v.size == 0 || v.lent);
   }
   [[gnu::noinline]] constexpr requirement& matrix(char const* argument, matrix_shape const& m,
                                                   index_t rows, index_t least, index_t most,
                                                   char const* allowed) {
-    that(m.rows == rows, fault::shape, argument, double(m.rows), allowed);
-    that(m.cols >= least && m.cols <= most, fault::shape, argument, double(m.cols), allowed);
+    count(argument, m.rows, rows, "rows", allowed);
+    count(m.cols >= least && m.cols <= most, argument, m.cols, least, "columns", allowed);
     return usable(argument, m);
   }
   [[gnu::noinline]] constexpr requirement& usable(char const* argument, matrix_shape const& m) {
     bool const empty = m.rows == 0 || m.cols == 0;
-    that(m.rows >= 0, fault::shape, argument, double(m.rows), "a row count of at least 0");
-    that(m.cols >= 0, fault::shape, argument, double(m.cols), "a column count of at least 0");
-    lent(argument, empty || m.lent);
+    count(m.rows >= 0, argument, m.rows, -1, "rows", "at least 0");
+    count(m.cols >= 0, argument, m.cols, -1, "columns", "at least 0");
+    pointer(argument, empty || m.lent);
     if (!m.written) return *this;
     bool const by_rows = m.row_stride >= m.cols * m.col_stride && m.col_stride > 0;
     bool const by_columns = m.col_stride >= m.rows * m.row_stride && m.row_stride > 0;
     return that(empty || (m.rows == 1 && (m.cols == 1 || m.col_stride != 0)) ||
                     (m.cols == 1 && m.row_stride != 0) || by_rows || by_columns,
                 fault::shape, argument, double(m.row_stride), "a row stride without overlap");
-  }
-  constexpr requirement& lent(char const* argument, bool holds) {
-    return that(holds, fault::shape, argument, 0, "a pointer that is not null");
   }
   status first_;
 };

@@ -33,8 +33,9 @@ struct token_pairs {
   }
 
   /// Device memory is not read: there only the sizes are checked.
-  [[gnu::noinline]] constexpr status check(char const* argument, vector_view<index_t const, Memory> teacher_offset,
-                         vector_view<index_t const, Memory> student_offset) const {
+  [[gnu::noinline]] constexpr status check(
+      char const* argument, vector_view<index_t const, Memory> teacher_offset,
+      vector_view<index_t const, Memory> student_offset) const {
     if (by_position()) return {};
     requirement all;
     all.vector(argument, offset, student_offset.size, "pairs with sequences + 1 offsets");
@@ -46,8 +47,8 @@ struct token_pairs {
                             teacher_offset.size == offset.size;
       if (!all.answer().ok() || !readable) return all.answer();
       all.that(offset(0) == 0, fault::shape, argument, double(offset(0)), "offsets from 0");
-      all.that(offset(offset.size - 1) == teacher.size, fault::shape, argument,
-               double(offset(offset.size - 1)), "a last offset equal to the number of pairs");
+      all.count(argument, offset(offset.size - 1), teacher.size, "pairs",
+                "a last offset equal to the number of pairs");
       for (index_t b = 0; b + 1 < offset.size && all.answer().ok(); ++b) {
         all.that(offset(b) <= offset(b + 1) && offset(b + 1) <= teacher.size, fault::shape,
                  argument, double(offset(b + 1)), "offsets that never fall");

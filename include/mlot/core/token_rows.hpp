@@ -24,10 +24,10 @@ struct token_rows {
   /// only the sizes are checked.
   [[gnu::noinline]] constexpr status check(char const* argument, index_t rows) const {
     requirement all;
-    all.that(row.size == 0 || (row.data != nullptr && offset.size > 1), fault::shape, argument,
-             double(offset.size), "offsets (sequences + 1) beside the rows");
-    all.that(offset.size == 0 || offset.data != nullptr, fault::shape, argument, 0,
-             "a pointer that is not null");
+    all.pointer(argument, row.size == 0 || row.data != nullptr)
+        .that(row.size == 0 || offset.size > 1, fault::shape, argument, double(offset.size),
+              "offsets (sequences + 1) beside the rows")
+        .pointer(argument, offset.size == 0 || offset.data != nullptr);
     if constexpr (std::is_same_v<Memory, host_memory>) {
       if (!all.answer().ok() || offset.size == 0) return all.answer();
       all.that(offset(0) == 0, fault::shape, argument, double(offset(0)), "offsets from 0");
@@ -37,10 +37,9 @@ struct token_rows {
                  "offsets that never fall");
         most = count(b) > most ? count(b) : most;
       }
-      all.that(offset(sequences()) == tokens(), fault::shape, argument, double(offset(sequences())),
-               "a last offset equal to the number of tokens");
-      all.that(most == longest, fault::shape, argument, double(longest),
-               "`longest` equal to the longest sequence");
+      all.count(argument, offset(sequences()), tokens(), "tokens",
+                "a last offset equal to the number of tokens");
+      all.count(argument, longest, most, "tokens", "`longest` equal to the longest sequence");
       index_t last = -1;
       for (index_t i = 0; i < tokens(); ++i) {
         if (row(i) == -1) continue;
@@ -65,11 +64,18 @@ namespace detail {
 template <class Append>
 constexpr status build_token_rows(index_t sequences, token_rows_storage const& storage,
                                   token_rows<>& out, Append append) {
-  if (storage.offset.size < sequences + 1 || storage.offset.data == nullptr)
-    return {fault::shape, "token_rows_storage.offset", "at least sequences + 1 elements",
-            double(storage.offset.size)};
+  if (storage.offset.data == nullptr) return null_pointer("token_rows_storage.offset");
+  if (storage.offset.size < sequences + 1)
+    return {fault::shape,
+            "token_rows_storage.offset",
+            "at least sequences + 1",
+            double(storage.offset.size),
+            -1,
+            -1,
+            "elements",
+            sequences + 1};
   if (storage.row.size > 0 && storage.row.data == nullptr)
-    return {fault::shape, "token_rows_storage.row", "a pointer that is not null"};
+    return null_pointer("token_rows_storage.row");
   index_t tokens = 0, longest = 0;
   storage.offset(0) = 0;
   for (index_t b = 0; b < sequences; ++b) {
@@ -82,8 +88,14 @@ constexpr status build_token_rows(index_t sequences, token_rows_storage const& s
     longest = length > longest ? length : longest;
   }
   if (tokens > storage.row.size)
-    return {fault::shape, "token_rows_storage.row", "at least one element a token",
-            double(storage.row.size)};
+    return {fault::shape,
+            "token_rows_storage.row",
+            "at least one a token",
+            double(storage.row.size),
+            -1,
+            -1,
+            "elements",
+            tokens};
   out = {{storage.offset.data, sequences + 1, storage.offset.stride},
          {storage.row.data, tokens, storage.row.stride},
          longest};
@@ -97,8 +109,7 @@ inline status rows_from_lengths(host::vector<index_t const> length, index_t padd
                                 token_rows_storage const& storage, token_rows<>& out) {
   if (padded_length < 0)
     return {fault::value, "rows_from_lengths.padded_length", "at least 0", double(padded_length)};
-  if (length.size > 0 && length.data == nullptr)
-    return {fault::shape, "rows_from_lengths.length", "a pointer that is not null"};
+  if (length.size > 0 && length.data == nullptr) return null_pointer("rows_from_lengths.length");
   for (index_t b = 0; b < length.size; ++b)
     if (length(b) < 0 || length(b) > padded_length)
       return {fault::data, "rows_from_lengths.length", "0 to padded_length", double(length(b)), b};
@@ -110,8 +121,8 @@ inline status rows_from_lengths(host::vector<index_t const> length, index_t padd
 /// A packed batch: sequence b is rows offset(b) .. offset(b + 1) - 1.
 inline status rows_from_offsets(host::vector<index_t const> offset,
                                 token_rows_storage const& storage, token_rows<>& out) {
-  if (offset.size == 0 || offset.data == nullptr)
-    return {fault::shape, "rows_from_offsets.offset", "sequences + 1 elements"};
+  if (offset.data == nullptr) return null_pointer("rows_from_offsets.offset");
+  if (offset.size == 0) return {fault::shape, "rows_from_offsets.offset", "sequences + 1 elements"};
   for (index_t b = 0; b < offset.size; ++b)
     if (offset(b) < (b == 0 ? 0 : offset(b - 1)))
       return {fault::data, "rows_from_offsets.offset", "from 0 on, never falling",
@@ -126,8 +137,8 @@ inline status rows_from_offsets(host::vector<index_t const> offset,
 /// and sequences without any token are ordinary.
 inline status rows_from_labels(host::matrix<index_t const> labels, index_t ignore_index,
                                token_rows_storage const& storage, token_rows<>& out) {
-  if (labels.rows < 0 || labels.cols < 0 || (!labels.empty() && labels.data == nullptr))
-    return {fault::shape, "rows_from_labels.labels", "a (B, T) matrix"};
+  if (status const s = requirement().usable("rows_from_labels.labels", labels).answer(); !s.ok())
+    return s;
   return detail::build_token_rows(labels.rows, storage, out, [&](index_t b, auto push) {
     for (index_t t = 0; t < labels.cols; ++t)
       if (labels(b, t) != ignore_index) push(b * labels.cols + t);

@@ -96,8 +96,8 @@ struct dual_space {
     requirement all;
     check_model(all, teacher_arguments, teacher);
     check_model(all, student_arguments, student);
-    all.that(teacher.tokens.sequences() == b, fault::shape, "dual_space.teacher.tokens",
-             double(teacher.tokens.sequences()), "as many sequences as student.tokens");
+    all.count("dual_space.teacher.tokens", teacher.tokens.sequences(), b, "sequences",
+              "as many as student.tokens has");
     check_map(all, "dual_space.query", query, 2 * D, 2 * d, false);
     check_map(all, "dual_space.teacher_to_student", teacher_to_student, d, D, false);
     check_map(all, "dual_space.student_to_teacher", student_to_teacher, D, d, false);

@@ -36,11 +36,16 @@ inline index_t longest_window(host::matrix<index_t const> labels, index_t ignore
 inline status rows_from_windows(host::matrix<index_t const> labels, index_t ignore_index,
                                 bool skip_end, index_t length, token_rows_storage const& storage,
                                 token_rows<>& out) {
-  if (!labels.empty() && labels.data == nullptr)
-    return {fault::shape, "rows_from_windows.labels", "a (B, T) matrix"};
-  if (length < longest_window(labels, ignore_index, skip_end))
-    return {fault::value, "rows_from_windows.length", "at least the longest window",
-            double(length)};
+  if (!labels.empty() && labels.data == nullptr) return null_pointer("rows_from_windows.labels");
+  if (index_t const least = longest_window(labels, ignore_index, skip_end); length < least)
+    return {fault::value,
+            "rows_from_windows.length",
+            "at least the longest window",
+            double(length),
+            -1,
+            -1,
+            "tokens",
+            least};
   return detail::build_token_rows(labels.rows, storage, out, [&](index_t b, auto push) {
     answer_window const window = answer_window_of(labels.row(b), ignore_index, skip_end);
     for (index_t t = 0; t < length; ++t)
@@ -67,8 +72,7 @@ inline index_t longest_span(host::matrix<index_t const> teacher_labels,
 inline status rows_from_spans(host::matrix<index_t const> labels, index_t ignore_index,
                               index_t length, token_rows_storage const& storage,
                               token_rows<>& out) {
-  if (!labels.empty() && labels.data == nullptr)
-    return {fault::shape, "rows_from_spans.labels", "a (B, T) matrix"};
+  if (!labels.empty() && labels.data == nullptr) return null_pointer("rows_from_spans.labels");
   if (length < 0) return {fault::value, "rows_from_spans.length", "at least 0", double(length)};
   return detail::build_token_rows(labels.rows, storage, out, [&](index_t b, auto push) {
     index_t start = 0;
@@ -87,15 +91,24 @@ inline status pairs_from_windows(host::matrix<index_t const> teacher_labels, boo
                                  host::vector<index_t> teacher, host::vector<index_t> student,
                                  token_pairs<>& out) {
   index_t const sequences = student_labels.rows;
-  if (teacher_labels.rows != sequences)
-    return {fault::shape, "pairs_from_windows.teacher_labels", "as many rows as student_labels",
-            double(teacher_labels.rows)};
-  if ((!student_labels.empty() && student_labels.data == nullptr) ||
-      (!teacher_labels.empty() && teacher_labels.data == nullptr))
-    return {fault::shape, "pairs_from_windows.student_labels", "a (B, T) matrix"};
+  requirement all;
+  all.count("pairs_from_windows.teacher_labels", teacher_labels.rows, sequences, "rows",
+            "as many as student_labels has")
+      .pointer("pairs_from_windows.student_labels",
+               student_labels.empty() || student_labels.data != nullptr)
+      .pointer("pairs_from_windows.teacher_labels",
+               teacher_labels.empty() || teacher_labels.data != nullptr)
+      .pointer("pairs_from_windows.offset", offset.data != nullptr);
+  if (!all.answer().ok()) return all.answer();
   if (offset.size < sequences + 1)
-    return {fault::shape, "pairs_from_windows.offset", "sequences + 1 elements",
-            double(offset.size)};
+    return {fault::shape,
+            "pairs_from_windows.offset",
+            "at least sequences + 1",
+            double(offset.size),
+            -1,
+            -1,
+            "elements",
+            sequences + 1};
   index_t pairs = 0;
   offset(0) = 0;
   for (index_t b = 0; b < sequences; ++b) {

@@ -67,12 +67,12 @@ struct distillkitplus {
         .usable("distillkitplus.student_logits", student_logits)
         .also(teacher_spans.check("distillkitplus.teacher_spans", teacher_logits.rows))
         .also(student_spans.check("distillkitplus.student_spans", student_logits.rows))
-        .that(teacher_spans.sequences() == b, fault::shape, "distillkitplus.teacher_spans",
-              double(teacher_spans.sequences()), "as many sequences as student_spans")
-        .that(student_spans.tokens() == b * student_spans.longest &&
-                  teacher_spans.tokens() == student_spans.tokens(),
-              fault::shape, "distillkitplus.teacher_spans", double(teacher_spans.tokens()),
-              "spans of one length")
+        .count("distillkitplus.teacher_spans", teacher_spans.sequences(), b, "sequences",
+               "as many as student_spans has")
+        .count("distillkitplus.student_spans", student_spans.tokens(), b * student_spans.longest,
+               "tokens", "spans of one length")
+        .count("distillkitplus.teacher_spans", teacher_spans.tokens(), student_spans.tokens(),
+               "tokens", "spans as long as the student's")
         .also(pairs.check("distillkitplus.pairs", teacher_spans.offset, student_spans.offset))
         .at_least("distillkitplus.k", k, 1, "at least 1")
         .temperature("distillkitplus.temperature", temperature)

@@ -21,6 +21,23 @@ struct divergence_distillation_options {
   T divisor = T(1);  ///< for reduction::divisor, above 0
 };
 
+namespace detail {
+inline constexpr renaming divergence_distillation_names[] = {
+    {"divergence.teacher.logits", "divergence_distillation.teacher.logits"},
+    {"divergence.teacher.ids", "divergence_distillation.teacher.ids"},
+    {"divergence.teacher.log_probabilities", "divergence_distillation.teacher.log_probabilities"},
+    {"divergence.teacher.leftover", "divergence_distillation.teacher.leftover"},
+    {"divergence.teacher.tokens", "divergence_distillation.teacher.tokens"},
+    {"divergence.teacher.temperature", "divergence_distillation.teacher.temperature"},
+    {"divergence.student_logits", "divergence_distillation.student_logits"},
+    {"divergence.student_tokens", "divergence_distillation.student_tokens"},
+    {"divergence.pairs", "divergence_distillation.pairs"},
+    {"divergence.labels", "divergence_distillation.labels"},
+    {"divergence.gradient", "divergence_distillation.gradient"},
+    {"divergence.temperature", "divergence_distillation.options.temperature"},
+    {}};
+}  // namespace detail
+
 /// Distillation over one vocabulary: cross-entropy and a divergence between the distributions of
 /// aligned tokens, for a ragged batch in one call, with the analytic gradient.
 ///
@@ -32,8 +49,7 @@ struct divergence_distillation_options {
 /// sequences without labels and an empty batch are ordinary. Without labels CE is 0.
 /// NaN or +inf in a row that takes part answers fault::data with row and column; `gradient` is then
 /// unspecified, since rows are read once. After any other fault all outputs are untouched, after
-/// this one all others. What the loss passes on is named as an argument of `divergence`.
-/// Allocates nothing.
+/// this one all others. Allocates nothing.
 /// Accuracy: that of divergence: tests/loss/divergence_distillation_test.cpp.
 template <real T, class Kind = forward_kl, class Teacher = dense_teacher<T>, storage Student = T,
           storage Gradient = Student, class Memory = host_memory>
@@ -81,8 +97,8 @@ struct divergence_distillation {
 
   constexpr status check() const {
     index_t const sequences = student_tokens.sequences();
-    return compared()
-        .inputs()
+    return requirement()
+        .also(known_as(detail::divergence_distillation_names, compared().inputs().answer()))
         .that(options.ratio >= T(0) && options.ratio <= T(1), fault::value,
               "divergence_distillation.options.ratio", as_double(options.ratio), "0 to 1")
         .positive("divergence_distillation.options.divisor", options.divisor)
@@ -93,8 +109,8 @@ struct divergence_distillation {
                   sequences, "one element a sequence")
         .optional("divergence_distillation.sequence_divergence", sequence_divergence, sequences,
                   "one element a sequence")
-        .finite("divergence.weight", compared().weight.one)
-        .finite("divergence.cross_entropy_weight", compared().cross_entropy_weight)
+        .finite("divergence_distillation.upstream", compared().weight.one)
+        .finite("divergence_distillation.upstream", compared().cross_entropy_weight)
         .answer();
   }
 };
@@ -111,6 +127,7 @@ void list_steps(pipeline<Device>& steps,
   values.cross_entropy = sums.column(2);
   values.out = sums.column(3);
   steps.step(values);
+  steps.rename(detail::divergence_distillation_names);
   T const share = T(1) / loss.divisor();
   steps.step(sequence_totals<T, memory>{
       .terms = sums,

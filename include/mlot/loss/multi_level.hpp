@@ -99,8 +99,8 @@ constexpr status multi_level<T, Teacher, Student, Gradient, Memory>::check() con
                                                                    ? ranked_teacher.normaliser.rows
                                                                    : teacher_logits.rows))
       .also(student_tokens.check("multi_level.student_tokens", student_logits.rows))
-      .that(teacher_tokens.sequences() == b, fault::shape, "multi_level.teacher_tokens",
-            double(teacher_tokens.sequences()), "as many sequences as student_tokens")
+      .count("multi_level.teacher_tokens", teacher_tokens.sequences(), b, "sequences",
+             "as many as student_tokens has")
       .also(labels.check("multi_level.labels", student_tokens, student_logits.rows,
                          student_logits.cols))
       .also(pairs.check("multi_level.pairs", teacher_tokens.offset, student_tokens.offset))
@@ -128,24 +128,24 @@ constexpr status multi_level<T, Teacher, Student, Gradient, Memory>::check() con
       .optional("multi_level.sequence_terms", sequence_terms, b, 4,
                 "one row a sequence, 4 columns");
   if (options.level == transport_level::token)
-    all.that(plan.data == nullptr, fault::shape, "multi_level.plan", double(plan.rows),
-             "no memory with transport_level::token")
-        .that(pairs.by_position(), fault::shape, "multi_level.pairs", double(pairs.student.size),
-              "none given with transport_level::token");
+    all.count(plan.data == nullptr, "multi_level.plan", plan.rows, -1, "rows",
+              "no memory with transport_level::token")
+        .count(pairs.by_position(), "multi_level.pairs", pairs.student.size, -1, "pairs",
+               "none given with transport_level::token");
   else if (plan.data != nullptr)
     all.at_least("multi_level.plan", plan, teacher_tokens.tokens(), student_tokens.longest,
                  "one row a teacher token, student_tokens.longest columns");
   auto const columns = [&](char const* argument, matrix_view<index_t, Memory> const& ids,
                            bool needed) {
-    if (needed) all.that(ids.data != nullptr || b == 0, fault::shape, argument, 0, "given columns");
+    if (needed) all.pointer(argument, ids.data != nullptr || b == 0);
     all.optional(argument, ids, b, width(), "one row a sequence, width() columns");
   };
   bool const given = options.matching == column_matching::given;
   bool const own = options.ranking == transport_ranking::own;
   if (ranked_teacher.given()) {
     auto const absent = [&](char const* argument, auto const& view) {
-      all.that(view.data == nullptr, fault::shape, argument, double(view.rows),
-               "no memory beside a ranked_teacher");
+      all.count(view.data == nullptr, argument, view.rows, -1, "rows",
+                "no memory beside a ranked_teacher");
     };
     absent("multi_level.teacher_logits", teacher_logits);
     absent("multi_level.teacher_columns", teacher_columns);
@@ -165,6 +165,11 @@ constexpr status multi_level<T, Teacher, Student, Gradient, Memory>::check() con
   columns("multi_level.student_transport_columns", student_transport_columns, given && own);
   return all.answer();
 }
+
+namespace detail {
+inline constexpr renaming multi_level_names[] = {{"sinkhorn.domain", "multi_level.options.domain"},
+                                                 {}};
+}  // namespace detail
 
 template <class Device, real T, storage Teacher, storage Student, storage Gradient>
 void list_steps(pipeline<Device>& steps,
@@ -305,6 +310,7 @@ void list_steps(pipeline<Device>& steps,
     transport(std::type_identity<wide_t<T>>{});
   else
     transport(std::type_identity<T>{});
+  steps.rename(detail::multi_level_names);
   steps.step(sequence_totals<T, memory>{
       .terms = terms,
       .weight = {share, share, share, share},

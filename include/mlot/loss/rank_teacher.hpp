@@ -57,8 +57,8 @@ struct rank_teacher {
         .optional("rank_teacher.ids", ids, b, k, as_ids)
         .optional("rank_teacher.transport_logits", transport_logits, n, k, as_logits)
         .optional("rank_teacher.transport_ids", transport_ids, b, k, as_ids)
-        .that(own() || transport_ids.data == nullptr, fault::shape, "rank_teacher.transport_ids",
-              double(transport_ids.rows), "no memory without transport_logits");
+        .count(own() || transport_ids.data == nullptr, "rank_teacher.transport_ids",
+               transport_ids.rows, -1, "rows", "no memory without transport_logits");
     return all.answer();
   }
 };

@@ -36,7 +36,8 @@ struct ranked_teacher {
 
   /// Whether this serves min(k, m) columns of the rows that `tokens` names, and those of its own
   /// ranking for transport if `own`. Device memory is not read.
-  [[gnu::noinline]] constexpr status check(token_rows<Memory> const& tokens, index_t k, bool own) const {
+  [[gnu::noinline]] constexpr status check(token_rows<Memory> const& tokens, index_t k,
+                                           bool own) const {
     index_t const rows = normaliser.rows, columns = k < vocabulary ? k : vocabulary;
     requirement all;
     all.at_least("ranked_teacher.vocabulary", vocabulary, 0, "at least 0")

@@ -78,12 +78,13 @@ struct reference_code {
         .usable("reference_code.student_logits", student_logits)
         .also(teacher_windows.check("reference_code.teacher_windows", teacher_logits.rows))
         .also(student_windows.check("reference_code.student_windows", student_logits.rows))
-        .that(teacher_windows.sequences() == b, fault::shape, "reference_code.teacher_windows",
-              double(teacher_windows.sequences()), "as many sequences as student_windows")
-        .that(student_windows.tokens() == b * student_windows.longest &&
-                  teacher_windows.tokens() == student_windows.tokens(),
-              fault::shape, "reference_code.teacher_windows", double(teacher_windows.tokens()),
-              "windows of one length, absent tokens behind them")
+        .count("reference_code.teacher_windows", teacher_windows.sequences(), b, "sequences",
+               "as many as student_windows has")
+        .count("reference_code.student_windows", student_windows.tokens(),
+               b * student_windows.longest, "tokens",
+               "windows of one length, absent tokens behind them")
+        .count("reference_code.teacher_windows", teacher_windows.tokens(), student_windows.tokens(),
+               "tokens", "windows as long as the student's, absent tokens behind them")
         .also(pairs.check("reference_code.pairs", teacher_windows.offset, student_windows.offset))
         .temperature("reference_code.teacher_temperature", teacher_temperature)
         .temperature("reference_code.student_temperature", student_temperature)

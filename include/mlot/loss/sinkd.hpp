@@ -55,8 +55,8 @@ struct sinkd {
         .usable("sinkd.student_logits", student_logits)
         .also(teacher_samples.check("sinkd.teacher_samples", teacher_logits.rows))
         .also(student_samples.check("sinkd.student_samples", student_logits.rows))
-        .that(teacher_samples.sequences() == batches(), fault::shape, "sinkd.teacher_samples",
-              double(teacher_samples.sequences()), "as many batches as student_samples")
+        .count("sinkd.teacher_samples", teacher_samples.sequences(), batches(), "batches",
+               "as many as student_samples has")
         .also(
             labels.check("sinkd.labels", student_samples, student_logits.rows, student_logits.cols))
         .temperature("sinkd.temperature", temperature)

@@ -71,14 +71,14 @@ struct universal_logit {
     return requirement()
         .usable("universal_logit.teacher_logits", teacher_logits)
         .usable("universal_logit.student_logits", student_logits)
-        .that(teacher_logits.cols <= 0x7fffffff, fault::shape, "universal_logit.teacher_logits",
-              double(teacher_logits.cols), "at most 2^31 - 1 columns")
-        .that(student_logits.cols <= 0x7fffffff, fault::shape, "universal_logit.student_logits",
-              double(student_logits.cols), "at most 2^31 - 1 columns")
+        .count(teacher_logits.cols <= 0x7fffffff, "universal_logit.teacher_logits",
+               teacher_logits.cols, -1, "columns", "at most 2^31 - 1")
+        .count(student_logits.cols <= 0x7fffffff, "universal_logit.student_logits",
+               student_logits.cols, -1, "columns", "at most 2^31 - 1")
         .also(teacher_tokens.check("universal_logit.teacher_tokens", teacher_logits.rows))
         .also(student_tokens.check("universal_logit.student_tokens", student_logits.rows))
-        .that(teacher_tokens.sequences() == b, fault::shape, "universal_logit.teacher_tokens",
-              double(teacher_tokens.sequences()), "as many sequences as student_tokens")
+        .count("universal_logit.teacher_tokens", teacher_tokens.sequences(), b, "sequences",
+               "as many as student_tokens has")
         .also(labels.check("universal_logit.labels", student_tokens, student_logits.rows,
                            student_logits.cols))
         .also(pairs.check("universal_logit.pairs", teacher_tokens.offset, student_tokens.offset))

@@ -23,9 +23,9 @@ struct barycentric_projection {
 
   constexpr status check() const {
     return of.inputs()
-        .that(of.history.row_scaling.rows == 1 || of.history.row_scaling.rows == of.iterations,
-              fault::shape, "barycentric_projection.of.history.row_scaling",
-              double(of.history.row_scaling.rows), "1 row, or one an iteration")
+        .count(of.history.row_scaling.rows == 1 || of.history.row_scaling.rows == of.iterations,
+               "barycentric_projection.of.history.row_scaling", of.history.row_scaling.rows,
+               of.iterations, "rows", "1 row, or one an iteration")
         .matrix("barycentric_projection.points", points, of.batch.columns, points.cols,
                 "one row a column token")
         .matrix("barycentric_projection.out", out, of.batch.rows, points.cols,

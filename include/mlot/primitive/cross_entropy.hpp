@@ -16,8 +16,8 @@ struct row_labels {
     return r >= 0 && !label.empty() && label(r) != ignore_index;
   }
   /// Only labels of rows that are tokens are looked at.
-  [[gnu::noinline]] constexpr status check(char const* argument, token_rows<Memory> const& tokens, index_t rows,
-                         index_t vocabulary) const {
+  [[gnu::noinline]] constexpr status check(char const* argument, token_rows<Memory> const& tokens,
+                                           index_t rows, index_t vocabulary) const {
     requirement all;
     all.optional(argument, label, rows, "one label a row of the logits");
     if constexpr (std::is_same_v<Memory, host_memory>)

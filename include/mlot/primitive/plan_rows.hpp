@@ -24,9 +24,9 @@ struct plan_rows {
 
   constexpr status check() const {
     return of.inputs()
-        .that(of.history.row_scaling.rows == 1 || of.history.row_scaling.rows == of.iterations,
-              fault::shape, "plan_rows.of.history.row_scaling", double(of.history.row_scaling.rows),
-              "1 row, or one an iteration")
+        .count(of.history.row_scaling.rows == 1 || of.history.row_scaling.rows == of.iterations,
+               "plan_rows.of.history.row_scaling", of.history.row_scaling.rows, of.iterations,
+               "rows", "1 row, or one an iteration")
         .answer();
   }
 };

@@ -30,8 +30,7 @@ struct token_softmax {
   constexpr requirement inputs(char const* argument) const {
     return requirement()
         .usable(argument, logits)
-        .that(logits.cols <= 0x7fffffff, fault::shape, argument, double(logits.cols),
-              "at most 2^31 - 1 columns")
+        .count(logits.cols <= 0x7fffffff, argument, logits.cols, -1, "columns", "at most 2^31 - 1")
         .also(tokens.check(argument, logits.rows))
         .vector(argument, maximum, tokens.tokens(), "one maximum a token")
         .vector(argument, partition, tokens.tokens(), "one partition a token")
@@ -96,8 +95,8 @@ struct ranked_difference {
     requirement all;
     all.also(teacher.inputs("ranked_difference.teacher").answer())
         .also(student.inputs("ranked_difference.student").answer())
-        .that(teacher.tokens.sequences() == sequences, fault::shape, "ranked_difference.teacher",
-              double(teacher.tokens.sequences()), "as many sequences as the student")
+        .count("ranked_difference.teacher", teacher.tokens.sequences(), sequences, "sequences",
+               "as many as the student has")
         .also(pairs.check("ranked_difference.pairs", teacher.tokens.offset, student.tokens.offset))
         .at_least("ranked_difference.k", k, 0, "at least 0")
         .vector("ranked_difference.out", out, sequences, "one element a sequence")

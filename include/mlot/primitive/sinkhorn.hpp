@@ -118,9 +118,9 @@ struct sinkhorn {
                 "one element a problem")
         .optional("sinkhorn.history.iterations", history.iterations, batch.problems(),
                   "one element a problem")
-        .that(tolerance == T(0) || batch.problems() == 0 || !history.iterations.empty(),
-              fault::shape, "sinkhorn.history.iterations", 0,
-              "one element a problem where a tolerance may stop it");
+        .count("sinkhorn.history.iterations", history.iterations.size,
+               tolerance == T(0) ? history.iterations.size : batch.problems(), "elements",
+               "one a problem where a tolerance may stop it");
   }
   constexpr status check() const {
     requirement all = inputs();
@@ -128,9 +128,9 @@ struct sinkhorn {
       all.at_least("sinkhorn.plan", plan, batch.rows, batch.longest_row,
                    "one row a row token, longest_row columns");
     return all
-        .that(history.row_scaling.rows == 1 || history.row_scaling.rows == iterations, fault::shape,
-              "sinkhorn.history.row_scaling", double(history.row_scaling.rows),
-              "1 row, or one an iteration")
+        .count(history.row_scaling.rows == 1 || history.row_scaling.rows == iterations,
+               "sinkhorn.history.row_scaling", history.row_scaling.rows, iterations, "rows",
+               "1 row, or one an iteration")
         .vector("sinkhorn.distance", distance, batch.problems(), "one element a problem")
         .optional("sinkhorn.report.converged", report.converged, batch.problems(),
                   "one element a problem")

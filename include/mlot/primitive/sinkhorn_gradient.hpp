@@ -52,21 +52,21 @@ struct sinkhorn_gradient {
   constexpr status check() const {
     return of.inputs()
         .also(how.check())
-        .that(derivative::reads_history<Derivative>(of.history.row_scaling.rows, of.iterations),
-              fault::shape, "sinkhorn_gradient.of.history.row_scaling",
-              double(of.history.row_scaling.rows), derivative::history_allowed<Derivative>)
+        .count(derivative::reads_history<Derivative>(of.history.row_scaling.rows, of.iterations),
+               "sinkhorn_gradient.of.history.row_scaling", of.history.row_scaling.rows,
+               of.iterations, "rows", derivative::history_allowed<Derivative>)
         .at_least("sinkhorn_gradient.cost_gradient", cost_gradient, of.batch.rows,
                   of.batch.longest_row, "one row a row token, longest_row columns")
         .optional("sinkhorn_gradient.row_marginal_gradient", row_marginal_gradient, of.batch.rows,
                   "one element a row token")
-        .that(how.of_marginals || row_marginal_gradient.empty(), fault::shape,
-              "sinkhorn_gradient.row_marginal_gradient", double(row_marginal_gradient.size),
-              "no memory: a constant plan has none")
+        .count(how.of_marginals || row_marginal_gradient.empty(),
+               "sinkhorn_gradient.row_marginal_gradient", row_marginal_gradient.size, -1,
+               "elements", "no memory: a constant plan has none")
         .optional("sinkhorn_gradient.column_marginal_gradient", column_marginal_gradient,
                   of.batch.columns, "one element a column token")
-        .that(how.of_marginals || column_marginal_gradient.empty(), fault::shape,
-              "sinkhorn_gradient.column_marginal_gradient", double(column_marginal_gradient.size),
-              "no memory: a constant plan has none")
+        .count(how.of_marginals || column_marginal_gradient.empty(),
+               "sinkhorn_gradient.column_marginal_gradient", column_marginal_gradient.size, -1,
+               "elements", "no memory: a constant plan has none")
         .also(solution.check(of.batch.problems(), how.solves))
         .answer();
   }
@@ -95,23 +95,23 @@ struct sinkhorn_table_gradient {
   constexpr status check() const {
     return of.inputs()
         .also(how.check())
-        .that(derivative::reads_history<Derivative>(of.history.row_scaling.rows, of.iterations),
-              fault::shape, "sinkhorn_table_gradient.of.history.row_scaling",
-              double(of.history.row_scaling.rows), derivative::history_allowed<Derivative>)
+        .count(derivative::reads_history<Derivative>(of.history.row_scaling.rows, of.iterations),
+               "sinkhorn_table_gradient.of.history.row_scaling", of.history.row_scaling.rows,
+               of.iterations, "rows", derivative::history_allowed<Derivative>)
         .each("sinkhorn_table_gradient.weight", weight, of.batch.problems(),
               "one element a problem")
         .matrix("sinkhorn_table_gradient.student_gradient", student_gradient, of.batch.columns,
                 of.cost.student.cols, "the shape of the student's table")
         .optional("sinkhorn_table_gradient.row_marginal_gradient", row_marginal_gradient,
                   of.batch.rows, "one element a row token")
-        .that(how.of_marginals || row_marginal_gradient.empty(), fault::shape,
-              "sinkhorn_table_gradient.row_marginal_gradient", double(row_marginal_gradient.size),
-              "no memory: a constant plan has none")
+        .count(how.of_marginals || row_marginal_gradient.empty(),
+               "sinkhorn_table_gradient.row_marginal_gradient", row_marginal_gradient.size, -1,
+               "elements", "no memory: a constant plan has none")
         .optional("sinkhorn_table_gradient.column_marginal_gradient", column_marginal_gradient,
                   of.batch.columns, "one element a column token")
-        .that(how.of_marginals || column_marginal_gradient.empty(), fault::shape,
-              "sinkhorn_table_gradient.column_marginal_gradient",
-              double(column_marginal_gradient.size), "no memory: a constant plan has none")
+        .count(how.of_marginals || column_marginal_gradient.empty(),
+               "sinkhorn_table_gradient.column_marginal_gradient", column_marginal_gradient.size,
+               -1, "elements", "no memory: a constant plan has none")
         .also(solution.check(of.batch.problems(), how.solves))
         .answer();
   }

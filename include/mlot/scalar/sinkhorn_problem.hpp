@@ -62,7 +62,8 @@ auto cost_of(sinkhorn<T, host_memory, any_cost<T>> const& p, index_t b) {
 template <class T>
 using any_sinkhorn = sinkhorn<T, host_memory, any_cost<T>>;
 template <class T, class Cost>
-[[gnu::noinline]] any_sinkhorn<T> with_cost(sinkhorn<T, host_memory, Cost> const& p, any_cost<T> const& cost) {
+[[gnu::noinline]] any_sinkhorn<T> with_cost(sinkhorn<T, host_memory, Cost> const& p,
+                                            any_cost<T> const& cost) {
   return {p.batch,      cost,        p.row_marginal, p.column_marginal, p.epsilon,
           p.iterations, p.tolerance, p.domain,       p.warm_start,      p.history,
           p.plan,       p.distance,  p.report};
