@@ -180,7 +180,7 @@ gradient_outputs<T, Derivative> outputs_of(Gradient const& p,
 /// Calls take(b, i, j, dSD/dC(i, j)) for all entries of all problems, column by column. A given
 /// `kept` holds the kernel until the end.
 template <class Derivative, real T>
-[[gnu::noinline]] void differentiate_all(
+MLOT_COMPILED_ONCE void differentiate_all(
     any_sinkhorn<T> const& of, gradient_outputs<T, Derivative> const& p,
     derivative_scratch<T, Derivative> const& all, matrix_view<T, host_memory> kept,
     function_ref<void(index_t, index_t, vector_view<T, host_memory>)> const* take,
