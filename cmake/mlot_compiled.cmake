@@ -1,5 +1,8 @@
 # mlot::compiled: the instances that mlot/instances.hpp declares, a static library. Built only where something links it, and
-# with the flags of that build: the instruction set is part of the device's type.
+# with the flags of that build: the instruction set is part of the device's type. The installed package reads the same file.
+if (TARGET mlot::compiled)
+  return()
+endif ()
 
 # One file per part: <name>|<macro>|<arguments after the device>.
 set(mlot_parts "mixed|MIXED|")
@@ -19,18 +22,18 @@ foreach (numbers IN ITEMS "float, float, float" "double, double, double" "float,
     list(APPEND mlot_host_parts "sparse${name}|DIVERGENCE|, ${numbers}, sparse_teacher")
   endif ()
 endforeach ()
-set(mlot_instances_header [[
-#include "@header@"
-MLOT_@macro@_INSTANCES(, @device@@arguments@)
-]])
+# For calls from any directory.
+set_property(GLOBAL PROPERTY MLOT_PARTS "${mlot_parts}")
+set_property(GLOBAL PROPERTY MLOT_HOST_PARTS "${mlot_host_parts}")
 
 # mlot_add_instances(<library> <header> <devices> [<regular expression>]): adds to a library the instances for these devices,
 # which the header includes, or those of the parts whose name, <device>_<name>, matches.
 function(mlot_add_instances library header devices)
   foreach (device IN LISTS devices)
-    set(parts ${mlot_parts})
+    get_property(parts GLOBAL PROPERTY MLOT_PARTS)
     if (device MATCHES "scalar|simd")
-      list(APPEND parts ${mlot_host_parts})
+      get_property(host_parts GLOBAL PROPERTY MLOT_HOST_PARTS)
+      list(APPEND parts ${host_parts})
     endif ()
     string(REGEX REPLACE ".*::|<>" "" device_name ${device})
     foreach (part IN LISTS parts)
@@ -40,7 +43,10 @@ function(mlot_add_instances library header devices)
       set(arguments ${CMAKE_MATCH_3})
       if (NOT ARGN OR name MATCHES "${ARGN}")
         set(source ${CMAKE_CURRENT_BINARY_DIR}/${library}/${name}.cpp)
-        file(CONFIGURE OUTPUT ${source} CONTENT "${mlot_instances_header}" @ONLY)
+        file(CONFIGURE OUTPUT ${source} @ONLY CONTENT [[
+#include "@header@"
+MLOT_@macro@_INSTANCES(, @device@@arguments@)
+]])
         target_sources(${library} PRIVATE ${source})
       endif ()
     endforeach ()

@@ -1,5 +1,8 @@
 // What every project of this folder compiles and runs.
-#if USE_SIMD
+#if MLOT_COMPILED
+#  include <mlot/instances.hpp>
+using device = mlot::on::scalar;
+#elif USE_SIMD
 #  include <mlot/simd/top_columns.hpp>
 using device = mlot::on::simd<>;
 #else

@@ -37,9 +37,10 @@ T absorbed_scaling_for(T const& before, T const& marginal, index_t size, Kernel 
 
 /// Writes what is asked for about the result, given the sums of the plan's rows and columns.
 template <real T, class Cost>
-MLOT_COMPILED_ONCE void write_report(sinkhorn_problem<T, Cost> const& problem,
-                                     std::type_identity_t<function_ref<T(index_t)>> row_sum,
-                                     std::type_identity_t<function_ref<T(index_t)>> column_sum) {
+MLOT_COMPILED_ONCE [[gnu::cold]] void write_report(
+    sinkhorn_problem<T, Cost> const& problem,
+    std::type_identity_t<function_ref<T(index_t)>> row_sum,
+    std::type_identity_t<function_ref<T(index_t)>> column_sum) {
   using std::abs, std::log;
   sinkhorn_report<T, host_memory> const& to = problem.p.report;
   if (!to.asks_for_sums()) return;

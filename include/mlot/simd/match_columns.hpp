@@ -89,7 +89,8 @@ class id_search {
     return p_.pairs.by_position() ? pair : p_.pairs.student(p_.pairs.offset(b_) + pair);
   }
 
-  void begin(index_t b) {
+  // Once a sequence, and cold: for size.
+  [[gnu::noinline, gnu::cold]] void begin(index_t b) {
     b_ = b;
     index_t const tokens = p_.tokens.count(b);
     pairs_ = p_.pairs.count(b, p_.teacher_offset(b + 1) - p_.teacher_offset(b), tokens);

@@ -1,0 +1,2 @@
+// What mlot/simd.hpp cannot go below.
+#include <xsimd/xsimd.hpp>
