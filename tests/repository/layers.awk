@@ -12,6 +12,10 @@ BEGIN {
   may["distributed"] = "core cost divergence primitive loss distributed"
   may["umbrella"] = "core cost divergence primitive scalar simd grid cuda loss distributed umbrella"
   may["interop"] = "core cost divergence primitive scalar simd grid cuda loss distributed interop umbrella"
+  space["scalar"] = "mlot::scalar"
+  space["simd"] = "mlot::simd"
+  space["grid"] = "mlot::simt"
+  space["cuda"] = "mlot::simt::cuda"
   forbidden = "throw|abort|exit|_Exit|quick_exit|terminate|printf|fprintf|puts|new|malloc|calloc|realloc"
 }
 
@@ -47,8 +51,29 @@ function code_of(line,   out, two, c, quote) {
   return out
 }
 
+# Backends that say a name twice cannot be included together: each has a namespace, and mlot::on nothing but aliases.
+function check_namespaces(code,   name) {
+  if (match(code, /^namespace +mlot::(scalar|simd|simt|on)[a-z:]*/)) {
+    name = substr(code, 1, RLENGTH)
+    sub(/^namespace +/, "", name)
+    if (name == "mlot::on") in_on = 1
+    else if (layer != "interop" && name != space[layer]) say(layer " opens namespace " name)
+  } else if (code ~ /namespace +(scalar|simd|simt|on)([^a-z_]|$)/) {
+    say("write a backend\047s namespace in one: namespace mlot::...")
+  } else if (in_on && code ~ /^} *$/) {
+    in_on = 0
+  } else if (in_on) {
+    statement = statement code " "
+    if (statement !~ /[;{}]/) return
+    if (statement !~ /^ *(template *<[^;{}]*> *)?using +[A-Za-z0-9_]+ *=[^;{}]*; *$/)
+      say("mlot::on holds the names of devices alone, each a using name = ...;")
+    statement = ""
+  }
+}
+
 FNR == 1 {
-  in_comment = 0
+  in_comment = in_on = 0
+  statement = ""
   layer = layer_of(FILENAME)
   known = layer in may
   if (split(FILENAME, unused, "/") > 3) say("a file lies in one folder below mlot, no deeper")
@@ -73,6 +98,8 @@ FNR == 1 {
 
 {
   code = code_of($0)
+  check_namespaces(code)
+  sub(/::new \(static_cast<void\*>/, "", code)  # constructs in memory that there is
   gsub(/[^A-Za-z0-9_]+/, " ", code)
   n = split(code, word, " ")
   for (i = 1; i <= n; ++i)
