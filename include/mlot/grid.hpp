@@ -1,12 +1,6 @@
 #pragma once
 /// Everything for devices made of blocks of threads but the device itself: the losses, and kernels.
-#include "mlot/loss/distillkitplus.hpp"
-#include "mlot/loss/divergence_distillation.hpp"
-#include "mlot/loss/multi_level.hpp"
-#include "mlot/loss/reference_code.hpp"
-#include "mlot/loss/sinkd.hpp"
-#include "mlot/loss/sinkhorn_divergence.hpp"
-#include "mlot/loss/universal_logit.hpp"
+#include "mlot/losses.hpp"
 //
 #include "mlot/grid/aligned_terms.hpp"
 #include "mlot/grid/all_columns.hpp"

@@ -1,23 +1,7 @@
 #pragma once
 /// Everything for the host's scalar device, in layer order. Add mlot/simd.hpp for on::simd.
-#include "mlot/core/version.hpp"
+#include "mlot/losses.hpp"
 //
-#include "mlot/loss/answer_windows.hpp"
-#include "mlot/loss/distillkitplus.hpp"
-#include "mlot/loss/divergence_distillation.hpp"
-#include "mlot/loss/multi_level.hpp"
-#include "mlot/loss/rank_teacher.hpp"
-#include "mlot/loss/reference_code.hpp"
-#include "mlot/loss/sinkd.hpp"
-#include "mlot/loss/sinkhorn_divergence.hpp"
-#include "mlot/loss/universal_logit.hpp"
-//
-#include "mlot/cost/squared_difference.hpp"
-#include "mlot/divergence/adaptive_kl.hpp"
-#include "mlot/divergence/jensen_shannon.hpp"
-#include "mlot/divergence/skewed_kl.hpp"
-#include "mlot/divergence/total_variation.hpp"
-#include "mlot/primitive/epsilon_schedule.hpp"
 #include "mlot/scalar/aligned_terms.hpp"
 #include "mlot/scalar/all_columns.hpp"
 #include "mlot/scalar/barycentric_projection.hpp"

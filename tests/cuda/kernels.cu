@@ -2,11 +2,7 @@
 // kernels' resources from.
 #include <tuple>
 
-#include "mlot/divergence/adaptive_kl.hpp"
-#include "mlot/divergence/jensen_shannon.hpp"
 #include "mlot/mlot.cuh"
-#include "mlot/primitive/barycentric_projection.hpp"
-#include "mlot/primitive/deviation_temperature.hpp"
 using namespace mlot;
 
 namespace {

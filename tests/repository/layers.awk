@@ -9,9 +9,15 @@ BEGIN {
   may["grid"] = "core cost divergence primitive grid"
   may["cuda"] = "core cost divergence primitive grid cuda"
   may["loss"] = "core cost divergence primitive loss"
-  may["distributed"] = "core cost divergence primitive loss distributed"
-  may["umbrella"] = "core cost divergence primitive scalar simd grid cuda loss distributed umbrella"
-  may["interop"] = "core cost divergence primitive scalar simd grid cuda loss distributed interop umbrella"
+  may["umbrella"] = "scalar simd grid cuda losses umbrella"
+  may["interop"] = "core cost divergence primitive scalar simd grid cuda loss interop losses umbrella"
+  may["losses"] = may["loss"]
+  # What an umbrella includes, itself or by others: these folders whole.
+  holds["mlot/losses.hpp"] = "cost divergence loss"
+  holds["mlot/mlot.hpp"] = "cost divergence loss scalar"
+  holds["mlot/simd.hpp"] = "cost divergence loss primitive scalar simd"
+  holds["mlot/grid.hpp"] = "cost divergence loss grid"
+  holds["mlot/mlot.cuh"] = "cost divergence loss grid cuda"
   space["scalar"] = "mlot::scalar"
   space["simd"] = "mlot::simd"
   space["grid"] = "mlot::simt"
@@ -23,7 +29,7 @@ function say(what) { print FILENAME ":" FNR ": " what }
 
 function layer_of(path,   part, n) {
   n = split(path, part, "/")
-  if (n == 2) return "umbrella"
+  if (n == 2) return part[2] == "losses.hpp" ? "losses" : "umbrella"
   return part[2]
 }
 
@@ -76,6 +82,8 @@ FNR == 1 {
   statement = ""
   layer = layer_of(FILENAME)
   known = layer in may
+  files[++count] = FILENAME
+  layers[FILENAME] = layer
   if (split(FILENAME, unused, "/") > 3) say("a file lies in one folder below mlot, no deeper")
   else if (!known) say("unknown layer " layer)
 }
@@ -87,6 +95,7 @@ FNR == 1 {
   sub(/^["<]/, "", line)
   sub(/[">].*/, "", line)
   if (line ~ /^mlot\//) {
+    includes[FILENAME] = includes[FILENAME] " " line
     if (FILENAME ~ /\.hpp$/ && line ~ /\.cuh$/) say("a .hpp includes the .cuh " line)
     if (known && index(" " may[layer] " ", " " layer_of(line) " ") == 0) say(layer " includes " line)
   } else if (quoted) {
@@ -99,9 +108,26 @@ FNR == 1 {
 {
   code = code_of($0)
   check_namespaces(code)
-  sub(/::new \(static_cast<void\*>/, "", code)  # constructs in memory that there is
+  gsub(/::new \(static_cast<void\*>/, "", code)  # in memory that is there
   gsub(/[^A-Za-z0-9_]+/, " ", code)
   n = split(code, word, " ")
   for (i = 1; i <= n; ++i)
     if (word[i] ~ ("^(" forbidden ")$")) say("mentions " word[i])
+}
+
+function reach(umbrella, file,   n, i, line) {
+  reached[umbrella, file] = 1
+  n = split(includes[file], line, " ")
+  for (i = 1; i <= n; ++i)
+    if (!((umbrella, line[i]) in reached)) reach(umbrella, line[i])
+}
+
+END {
+  n = split("mlot/losses.hpp mlot/mlot.hpp mlot/simd.hpp mlot/grid.hpp mlot/mlot.cuh", umbrella, " ")
+  for (i = 1; i <= n; ++i) {
+    reach(umbrella[i], umbrella[i])
+    for (f = 1; f <= count; ++f)
+      if (index(" " holds[umbrella[i]] " ", " " layers[files[f]] " ") && !((umbrella[i], files[f]) in reached))
+        print umbrella[i] " does not include " files[f]
+  }
 }

@@ -1,0 +1,3 @@
+#pragma once
+#include "mlot/loss/high.hpp"
+#include "mlot/scalar/loops.hpp"
