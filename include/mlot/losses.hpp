@@ -1,8 +1,7 @@
 #pragma once
 /// Every loss, kind of divergence and ground cost, and what prepares their arguments: the list that
-/// each umbrella includes beside the versions of its device. It names no device: losses are lists of
-/// primitives and run where those have versions. (interop/dual_space.hpp needs Eigen, and is in no
-/// list.)
+/// each umbrella includes beside its device's versions. It names no device: losses are lists of
+/// primitives, and run where those have versions. (dual_space needs Eigen: interop/dual_space.hpp.)
 #include "mlot/core/version.hpp"
 //
 #include "mlot/loss/answer_windows.hpp"

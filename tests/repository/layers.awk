@@ -62,23 +62,29 @@ function check_namespaces(code,   name) {
   if (match(code, /^namespace +mlot::(scalar|simd|simt|on)[a-z:]*/)) {
     name = substr(code, 1, RLENGTH)
     sub(/^namespace +/, "", name)
-    if (name == "mlot::on") in_on = 1
-    else if (layer != "interop" && name != space[layer]) say(layer " opens namespace " name)
+    if (name == "mlot::on") {
+      in_on = 1
+      depth = 0
+      statement = ""
+    } else if (layer != "interop" && name != space[layer]) {
+      say(layer " opens namespace " name)
+    }
   } else if (code ~ /namespace +(scalar|simd|simt|on)([^a-z_]|$)/) {
     say("write a backend\047s namespace in one: namespace mlot::...")
-  } else if (in_on && code ~ /^} *$/) {
-    in_on = 0
   } else if (in_on) {
     statement = statement code " "
-    if (statement !~ /[;{}]/) return
-    if (statement !~ /^ *(template *<[^;{}]*> *)?using +[A-Za-z0-9_]+ *=[^;{}]*; *$/)
-      say("mlot::on holds the names of devices alone, each a using name = ...;")
-    statement = ""
+    depth += gsub(/{/, "{", code) - gsub(/}/, "}", code)
+    if (depth < 0) in_on = 0
+    else if (depth == 0 && statement ~ /[;}]/) {
+      if (statement !~ /^ *(template *<[^;{}]*> *)?using +[A-Za-z0-9_]+ *=[^;{}]*; *$/)
+        say("mlot::on holds the names of devices alone, each a using name = ...;")
+      statement = ""
+    }
   }
 }
 
 FNR == 1 {
-  in_comment = in_on = 0
+  in_comment = in_on = depth = 0
   statement = ""
   layer = layer_of(FILENAME)
   known = layer in may

@@ -110,7 +110,7 @@ struct domain_iterations {
   [[gnu::noinline, gnu::flatten]] void write_masses(cost_rows<Batch> costs, index_t i, T u,
                                                     T const* v, T* out) const {
     if (logarithmic && !centred)
-      return for_lanes<Batch>(problem.columns, [=, this](index_t j, auto which) {
+      return for_lanes<Batch>(problem.columns, [=](index_t j, auto which) {
         Batch const log_v = load_lanes<Batch>(v + j, which, -infinity<T>);
         store_lanes(out + j, exponential(Batch(costs.exponent(i, j, which, Batch(u)) + log_v)),
                     which);

@@ -1,4 +1,4 @@
 #pragma once
 #include <mlot/interop/outside.hpp>
 #include <mlot/loss/high.hpp>
-#include "mlot/losses.hpp"
+#include <mlot/losses.hpp>

@@ -14,11 +14,12 @@ struct nested {};
 namespace mlot::on {
 /// An alias is right; what follows is not.
 using scalar = mlot::scalar::device;
-template <class Arch,
-          class Other = Arch>
+template <class Arch, class Other = Arch>
 using lanes = mlot::scalar::device;
 template <class T>
-T exponential(T x) { return x; }
+T exponential(T x) {
+  return x;
+}
 using mlot::scalar::device;
 inline constexpr int most = 3;
 }  // namespace mlot::on
