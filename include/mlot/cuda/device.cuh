@@ -54,10 +54,11 @@ inline constexpr bool shares_much = sizeof(typename Kernel::shared) > static_sha
 
 /// Registers are worth more than a second block beside it to a kernel that says `alone`.
 template <class Kernel>
-inline constexpr int least_blocks = requires {
+concept fills_a_processor = requires {
   Kernel::alone;
-}
-? 1 : 0;
+};
+template <class Kernel>
+inline constexpr int least_blocks = fills_a_processor<Kernel> ? 1 : 0;
 
 template <class Kernel>
 __global__ void __launch_bounds__(Kernel::threads, least_blocks<Kernel>)

@@ -11,7 +11,8 @@ struct measure_row {
     int forbids = 0, allowed = 0, mass = 0;
     for (index_t j = block.lane(); j < own.columns; j += 32) {
       T const c = own.raw_cost(i, j);
-      bool const finite = own.is_cost(c) && c<infinity<T>, takes_part = own.b_of(j)> T(0);
+      bool const finite = own.is_cost(c) && c < infinity<T>;
+      bool const takes_part = own.b_of(j) > T(0);
       if (!own.is_cost(c)) report(block, own.all.findings, finding::cost, own.row_first + i, j);
       if (finite) largest = most(largest, c < T(0) ? -c : c);
       forbids |= !finite;

@@ -1,7 +1,6 @@
 #pragma once
 #include <cmath>
 #include <cstdint>
-#include <limits>
 
 #include "mlot/core/segment.hpp"
 #include "mlot/grid/device.hpp"

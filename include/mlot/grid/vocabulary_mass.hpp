@@ -116,10 +116,13 @@ struct column_mass_kernel {
       } else {
         MLOT_UNROLL
         for (int m = 0; m < rows; ++m)
-          if (S const* const row = tokens[first + m].row; row != nullptr) MLOT_UNROLL
-        for (int j = 0; j < width; ++j)
-          x[m].put(j, v + j < p.logits.cols ? in_device_memory(row)[(v + j) * p.logits.col_stride]
-                                            : S{});
+          if (S const* const row = tokens[first + m].row; row != nullptr) {
+            MLOT_UNROLL
+            for (int j = 0; j < width; ++j)
+              x[m].put(j, v + j < p.logits.cols
+                              ? in_device_memory(row)[(v + j) * p.logits.col_stride]
+                              : S{});
+          }
       }
       MLOT_UNROLL
       for (int m = 0; m < rows; ++m) {

@@ -1,7 +1,6 @@
 #pragma once
 #include <algorithm>
 #include <cmath>
-#include <concepts>
 #include <string_view>
 
 #include "mlot/core/pipeline.hpp"

@@ -1,6 +1,5 @@
 #pragma once
 #include <type_traits>
-#include <utility>
 
 #include "mlot/core/compute.hpp"
 #include "mlot/scalar/device.hpp"

@@ -1,6 +1,4 @@
 #pragma once
-#include <algorithm>
-
 #include "mlot/core/pipeline.hpp"
 #include "mlot/loss/multi_level_options.hpp"
 #include "mlot/loss/ranked_model.hpp"

@@ -1,6 +1,4 @@
 #pragma once
-#include <cmath>
-
 #include "mlot/core/compute.hpp"
 #include "mlot/core/requirement.hpp"
 #include "mlot/core/token_rows.hpp"

@@ -1,6 +1,4 @@
 #pragma once
-#include <cmath>
-
 #include "mlot/core/compute.hpp"
 #include "mlot/core/requirement.hpp"
 #include "mlot/core/token_rows.hpp"
@@ -42,8 +40,8 @@ struct deviation_temperature {
 
 /// Completes a logit gradient g that held the temperatures constant, in place:
 ///
-///   g(r, v) -= (sum_u g(r, u) z(r, u)) / temperature(i) * base (z(r, v) - mean(i)) / ((V - 1)
-///   deviation(i))
+///   g(r, v) -= G(r) base (z(r, v) - mean(i)) / ((V - 1) deviation(i))
+///   G(r)     = sum_u g(r, u) z(r, u) / temperature(i)
 ///
 /// Nothing is added where the deviation is 0, nor at masked logits.
 template <real T, storage S, storage G, class Memory>

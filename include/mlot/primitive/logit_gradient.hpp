@@ -32,9 +32,9 @@ struct column_gradient {
 /// Gradient with respect to the logits, of everything at once, in one pass over them: for every
 /// token i with row r, softmaxes c with temperature tau_c and probabilities p_c,
 ///
-///   gradient(r, v) = sum_c (1 / tau_c) { sum_l [v = ids_c(b, l)] H_c(i, l) - p_c(v) sum_l H_c(i,
-///   l) }
+///   gradient(r, v) = sum_c (1 / tau_c) (sum_l [v = ids_c(b, l)] H_c(i, l) - p_c(v) S_c(i))
 ///                  + cross_entropy_weight (q(v) - [v = label(r)])          q at temperature 1
+///   S_c(i)         = sum_l H_c(i, l)
 ///
 /// that is, one or two scalars times the softmax plus at most 2K + 1 sparse entries. Every row of
 /// `gradient` is written: rows that are no token become 0. Masked logits (-inf) get exactly 0.

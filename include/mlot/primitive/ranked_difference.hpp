@@ -47,9 +47,9 @@ struct token_softmax {
 /// With h(j, v) = sum_(i : (i,j)) sign(s(j, v) - p_(l)), l the rank of v in the student's token, 0
 /// where l is not below `ranks`:
 ///
-///   gradient(r, v) = weight(b) / (divisor(b) temperature) s(j, v) (h(j, v) - sum_u s(j, u) h(j,
-///   u))
+///   gradient(r, v) = weight(b) / (divisor(b) temperature) s(j, v) (h(j, v) - mean(j))
 ///                  + cross_entropy_weight (q(v) - [v = label(r)])           q at temperature 1
+///   mean(j)        = sum_u s(j, u) h(j, u)
 ///
 /// Equal probabilities are ranked by id, the lower first, and sign(0) = 0. So the gradient is one
 /// number for every input, also where the difference has a kink; where two logits or the two sides

@@ -1,6 +1,4 @@
 #pragma once
-#include <cmath>
-
 #include "mlot/core/compute.hpp"
 #include "mlot/core/requirement.hpp"
 namespace mlot {
@@ -30,10 +28,9 @@ struct table_softmax {
   }
 };
 
-/// Adds to `gradient` the gradient with respect to x, given `upstream` = dF / dprobability:
+/// Adds to `gradient` the gradient with respect to x, given `upstream`, u = dF / dprobability:
 ///
-///   gradient(i, l) += (weight / temperature) p(i, l) (upstream(i, l) - sum_q p(i, q) upstream(i,
-///   q))
+///   gradient(i, l) += (weight / temperature) p(i, l) (u(i, l) - sum_q p(i, q) u(i, q))
 template <real T, class Memory>
 struct table_softmax_gradient {
   using memory = Memory;

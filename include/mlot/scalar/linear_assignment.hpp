@@ -1,7 +1,6 @@
 #pragma once
 #include <algorithm>
 #include <tuple>
-#include <utility>
 
 #include "mlot/core/workspace.hpp"
 namespace mlot::scalar {

@@ -1,6 +1,4 @@
 #pragma once
-#include <cmath>
-
 #include "mlot/primitive/logit_gradient.hpp"
 #include "mlot/primitive/vocabulary_mass.hpp"
 #include "mlot/scalar/device.hpp"
@@ -40,7 +38,7 @@ dense_part<T> dense_part_of(logit_gradient<T, S, G, host_memory> const& p, index
 }
 
 /// Adds token i's sparse entries to its row, after the dense part. A masked entry stays 0;
-/// `logits` may share memory with the gradient, so masks are known by `is_masked`, taken before.
+/// `logits` may share memory with the gradient: `label_is_masked` was found before.
 template <real T, storage S, storage G>
 void add_sparse_part(logit_gradient<T, S, G, host_memory> const& p, index_t b, index_t i,
                      bool label_is_masked) {

@@ -1,6 +1,4 @@
 #pragma once
-#include <cmath>
-
 #include "mlot/primitive/vocabulary_mass.hpp"
 #include "mlot/scalar/device.hpp"
 namespace mlot::scalar {

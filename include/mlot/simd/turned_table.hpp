@@ -1,6 +1,5 @@
 #pragma once
 #include <algorithm>
-#include <type_traits>
 
 #include "mlot/primitive/pairwise_cost.hpp"
 #include "mlot/simd/parallel.hpp"
