@@ -1,5 +1,8 @@
+#include <mutex>
+
 #include "interop/dual_space_batch.hpp"
 #include "primitive/thread_count.hpp"
+#include "ways_to_call.hpp"
 using namespace mlot;
 
 namespace {
@@ -230,6 +233,29 @@ TEMPLATE_LIST_TEST_CASE("dual-space distillation has the same bits for any numbe
       many.template run<typename TestType::device>();
       CHECK(many.same_bits(one));
     }
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("dual-space distillation may be called by many threads at once",
+                        "[dual_space]", every_device) {
+  using T = typename TestType::scalar;
+  kit::dual_space_batch<T> alone({});
+  alone.template run<typename TestType::device>();
+  kit::thread_count const set(4);
+  for (kit::way_to_call const& way : kit::ways_to_call) {
+    int right = 0, wrong = 0;
+    std::mutex counting;
+    way.from([&] {
+      kit::dual_space_batch<T> own({});
+      typename TestType::device const device;
+      std::vector<std::byte> scratch(workspace_size(device, own.loss));
+      bool const ok = compute(device, own.loss, {scratch.data(), scratch.size()}).ok();
+      std::lock_guard const lock(counting);
+      ++(ok && own.same_bits(alone) ? right : wrong);
+    });
+    INFO(way.name);
+    CHECK(right > 0);
+    CHECK(wrong == 0);
   }
 }
 

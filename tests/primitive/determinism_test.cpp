@@ -1,9 +1,8 @@
-#include <functional>
 #include <mutex>
-#include <thread>
 
 #include "primitive/every_primitive.hpp"
 #include "primitive/thread_count.hpp"
+#include "ways_to_call.hpp"
 using namespace mlot;
 
 namespace {
@@ -41,66 +40,6 @@ std::vector<std::byte> results_of_a_caller(int asked = 0, int used = 0) {
   return ok ? all.results() : std::vector<std::byte>();
 }
 
-/// Ways to call from many threads at once: each calls its argument some times.
-using callers = void (*)(std::function<void()> const&);
-struct way_to_call {
-  char const* name;
-  callers from;
-};
-void from_threads(std::function<void()> const& call) {
-  std::vector<std::thread> threads;
-  for (int n = 0; n < 3; ++n) threads.emplace_back(call);
-  for (std::thread& thread : threads) thread.join();
-}
-way_to_call const ways_to_call[] = {
-    {"std::thread", from_threads},
-#ifdef _OPENMP
-    {"parallel region",
-     [](auto const& call) {
-#  pragma omp parallel num_threads(4)
-       call();
-     }},
-    {"parallel region of one thread",
-     [](auto const& call) {
-#  pragma omp parallel num_threads(1)
-       call();
-     }},
-    {"tasks",
-     [](auto const& call) {
-#  pragma omp parallel num_threads(3)
-#  pragma omp single
-       for (int n = 0; n < 3; ++n) {
-#  pragma omp task
-         call();
-       }
-     }},
-    {"nested regions",
-     [](auto const& call) {
-       int const before = omp_get_max_active_levels();
-       omp_set_max_active_levels(3);
-#  pragma omp parallel num_threads(2)
-#  pragma omp parallel num_threads(2)
-       call();
-       omp_set_max_active_levels(before);
-     }},
-    {"dynamic teams",
-     [](auto const& call) {
-       omp_set_dynamic(1);
-       call();
-#  pragma omp parallel num_threads(3)
-       call();
-       omp_set_dynamic(0);
-     }},
-    {"threads with a region each",
-     [](auto const& call) {
-       from_threads([&] {
-#  pragma omp parallel num_threads(2)
-         call();
-       });
-     }},
-#endif
-};
-
 #if MLOT_TEST_SIMD
 namespace versions {
 using scalar::run;
@@ -130,7 +69,7 @@ TEMPLATE_LIST_TEST_CASE("every primitive and loss may be called by many threads 
   using T = typename TestType::scalar;
   auto const alone = results_with<Device, T, T>(1);
   kit::thread_count const set(4);
-  for (way_to_call const& way : ways_to_call) {
+  for (kit::way_to_call const& way : kit::ways_to_call) {
     std::vector<std::vector<std::byte>> results;
     std::mutex adding;
     way.from([&] {
