@@ -53,13 +53,13 @@ concept has_its_own_version = requires {
 #endif
 }  // namespace
 
-TEMPLATE_LIST_TEST_CASE("every primitive gives the same bits for 1, 2, 4 and 16 threads and again",
+TEMPLATE_LIST_TEST_CASE("every primitive gives the same bits for 1 to 8 and 16 threads and again",
                         "[determinism]", every_storage) {
   using T = typename TestType::scalar;
   using S = typename TestType::storage;
   auto const one = results_with<typename TestType::device, T, S>(1);
   CHECK(one.size() > 10000);
-  for (int const threads : {2, 4, 1, 16, 4})
+  for (int const threads : {2, 3, 4, 5, 6, 7, 8, 1, 16, 4})
     CHECK((results_with<typename TestType::device, T, S>(threads) == one));
 }
 

@@ -7,7 +7,7 @@ struct total_variation {
   MLOT_HOST_DEVICE divergence_term<V> term(probability_pair<V> const& x) const {
     using std::abs;
     V const half(0.5), difference = x.p - x.q;
-    return {V(half * V(abs(difference))), V(half * x.p * V(sign(difference)))};
+    return {V(abs(V(half * difference))), V(half * x.p * V(sign(difference)))};
   }
   constexpr status check() const { return {}; }
 };
