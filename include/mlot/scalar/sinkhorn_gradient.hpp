@@ -87,9 +87,10 @@ auto differentiate(sinkhorn_problem<T, Cost> const& problem, sinkhorn_adjoints<T
   return [=, &problem, &all](index_t i, index_t j) {
     T const mass = after(iterations, i, j);
     wide_t<T> exponent_adjoint(moved_cost(mass, T(problem.cost(i, j))));
-    for (index_t r = 1; r <= iterations; ++r)
-      exponent_adjoint -= T(after(r, i, j) * all.x(r - 1, problem.column_first + j) +
-                            between(r, i, j) * all.y(r - 1, problem.row_first + i));
+    for (index_t r = 1; r <= iterations; ++r) {  // two sums: in float no product is fused
+      exponent_adjoint -= T(after(r, i, j) * all.x(r - 1, problem.column_first + j));
+      exponent_adjoint -= T(between(r, i, j) * all.y(r - 1, problem.row_first + i));
+    }
     return T(mass - T(exponent_adjoint) / problem.epsilon);
   };
 }
