@@ -17,18 +17,19 @@ status run(device<Arch>, column_probabilities<T, host_memory, From> const& p,
   parallel_for(p.logits.rows, 32, 4 * p.logits.rows * p.logits.cols, [&](index_t i) {
     T const partition = T(p.partition(i));
     batch const tau(p.temperature(i)), top(T(p.maximum(i))), lack(-infinity<T>);
-    for_lanes<batch>(p.logits.cols, [&](index_t l, auto which) {
-      batch const z = load_lanes<batch>(&p.logits(i, l), which);
+    batch const log_partition(p.log_probability.data != nullptr ? std::log(partition) : T(0));
+    From const* const logits = &p.logits(i, 0);
+    T *const to = p.probability.row(i).data, *const log_to = p.log_probability.row(i).data;
+    for_lanes<batch>(p.logits.cols, [=](index_t l, auto which) {
+      batch const z = load_lanes<batch>(logits + l, which);
       auto const lacks = z == lack;
       batch const exponent = (z - top) / tau;
-      if (p.probability.data != nullptr)
-        store_lanes(&p.probability(i, l),
+      if (to != nullptr)
+        store_lanes(to + l,
                     batch(xsimd::select(lacks, batch(T(0)), exponential(exponent) / partition)),
                     which);
-      if (p.log_probability.data != nullptr)
-        store_lanes(&p.log_probability(i, l),
-                    batch(xsimd::select(lacks, lack, exponent - batch(std::log(partition)))),
-                    which);
+      if (log_to != nullptr)
+        store_lanes(log_to + l, batch(xsimd::select(lacks, lack, exponent - log_partition)), which);
     });
   });
   return {};

@@ -12,10 +12,11 @@ status run(device<Arch>, gather_columns<T, S, host_memory> const& p, workspace<h
   parallel_for(p.tokens.tokens(), 16, cost_of_a_miss * p.tokens.tokens() * p.ids.cols,
                [&](index_t i) {
                  index_t const r = p.tokens.row(i), b = segment_of(p.tokens.offset, i);
-                 for (index_t l = 0; l < p.ids.cols; ++l) {
-                   index_t const v = p.ids(b, l);
-                   p.table(i, l) = r < 0 || v < 0 ? -infinity<T> : load_as<T>(p.logits(r, v));
-                 }
+                 auto const ids = p.ids.row(b);
+                 auto const logits = p.logits.row(r < 0 ? 0 : r);
+                 auto const table = p.table.row(i);
+                 for (index_t l = 0; l < ids.size; ++l)
+                   table(l) = r < 0 || ids(l) < 0 ? -infinity<T> : load_as<T>(logits(ids(l)));
                });
   return {};
 }

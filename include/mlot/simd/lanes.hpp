@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <concepts>
+#include <cstdint>
 #include <cstring>
 #include <xsimd/xsimd.hpp>
 
@@ -135,6 +136,74 @@ struct first_lanes {
   index_t count;
 };
 
+/// The first lanes of a batch under a mask, where the instruction set has one for its numbers.
+template <class Batch>
+struct lane_mask {
+  static constexpr bool exists = false;
+};
+#ifdef __AVX__
+template <class Batch>
+requires(sizeof(Batch) == 32) struct lane_mask<Batch> {
+  static constexpr bool exists = true;
+  using T = typename Batch::value_type;
+  static __m256i of(first_lanes which) {
+    static constexpr std::int32_t bits[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    index_t const words = which.count * index_t(sizeof(T) / sizeof(std::int32_t));
+    return _mm256_loadu_si256(reinterpret_cast<__m256i const*>(bits + 8 - words));
+  }
+  static Batch load(T const* from, first_lanes which, Batch const& fill) {
+    __m256i const mask = of(which);
+    if constexpr (sizeof(T) == 4)
+      return _mm256_blendv_ps(fill, _mm256_maskload_ps(from, mask), _mm256_castsi256_ps(mask));
+    else
+      return _mm256_blendv_pd(fill, _mm256_maskload_pd(from, mask), _mm256_castsi256_pd(mask));
+  }
+  static Batch keep(Batch const& x, first_lanes which) {
+    if constexpr (sizeof(T) == 4)
+      return _mm256_and_ps(x, _mm256_castsi256_ps(of(which)));
+    else
+      return _mm256_and_pd(x, _mm256_castsi256_pd(of(which)));
+  }
+  static void store(T* to, Batch const& x, first_lanes which) {
+    // What a masked store writes is not forwarded to the loads that follow it.
+    if (which.count == index_t(Batch::size))
+      x.store_unaligned(to);
+    else if constexpr (sizeof(T) == 4)
+      _mm256_maskstore_ps(to, of(which), x);
+    else
+      _mm256_maskstore_pd(to, of(which), x);
+  }
+};
+#endif
+#ifdef __AVX512F__
+template <class Batch>
+requires(sizeof(Batch) == 64) struct lane_mask<Batch> {
+  static constexpr bool exists = true;
+  using T = typename Batch::value_type;
+  static std::uint32_t of(first_lanes which) { return (1u << which.count) - 1; }
+  static Batch load(T const* from, first_lanes which, Batch const& fill) {
+    if constexpr (sizeof(T) == 4)
+      return _mm512_mask_loadu_ps(fill, __mmask16(of(which)), from);
+    else
+      return _mm512_mask_loadu_pd(fill, __mmask8(of(which)), from);
+  }
+  static Batch keep(Batch const& x, first_lanes which) {
+    if constexpr (sizeof(T) == 4)
+      return _mm512_maskz_mov_ps(__mmask16(of(which)), x);
+    else
+      return _mm512_maskz_mov_pd(__mmask8(of(which)), x);
+  }
+  static void store(T* to, Batch const& x, first_lanes which) {
+    if (which.count == index_t(Batch::size))  // for the same reason
+      x.store_unaligned(to);
+    else if constexpr (sizeof(T) == 4)
+      _mm512_mask_storeu_ps(to, __mmask16(of(which)), x);
+    else
+      _mm512_mask_storeu_pd(to, __mmask8(of(which)), x);
+  }
+};
+#endif
+
 /// Calls body(offset, which) for a row of `size` elements, batch by batch.
 template <class Batch, class Body>
 inline void for_lanes(index_t size, Body body) {
@@ -149,7 +218,7 @@ inline void for_lanes(index_t size, Body body) {
 template <class Batch, class Body>
 inline void for_few_lanes(index_t size, Body body) {
   constexpr index_t width = index_t(Batch::size);
-  if constexpr (sizeof(Batch) == 64)
+  if constexpr (lane_mask<Batch>::exists)
     for (index_t j = 0; j < size; j += width) body(j, first_lanes{std::min(width, size - j)});
   else
     for_lanes<Batch>(size, body);
@@ -171,16 +240,9 @@ inline Batch load_lanes(S const* from, all_lanes, typename Batch::value_type = 0
 }
 template <class Batch, storage S>
 inline Batch load_lanes(S const* from, first_lanes which, typename Batch::value_type fill = 0) {
-#ifdef __AVX512F__
-  if constexpr (sizeof(Batch) == 64 && std::same_as<S, float> &&
-                std::same_as<typename Batch::value_type, float>)
-    return _mm512_mask_loadu_ps(Batch(fill), __mmask16((1u << which.count) - 1), from);
-  else if constexpr (sizeof(Batch) == 64 && std::same_as<S, double> &&
-                     std::same_as<typename Batch::value_type, double>)
-    return _mm512_mask_loadu_pd(Batch(fill), __mmask8((1u << which.count) - 1), from);
-  else
-#endif
-  {
+  if constexpr (lane_mask<Batch>::exists && std::same_as<S, typename Batch::value_type>) {
+    return lane_mask<Batch>::load(from, which, Batch(fill));
+  } else {
     alignas(64) S lane[Batch::size];
     std::fill_n(lane, Batch::size, store_as<S>(fill));
     std::memcpy(lane, from, std::size_t(which.count) * sizeof(S));
@@ -195,15 +257,10 @@ inline Batch lanes_within(Batch const& x, all_lanes) {
 }
 template <class Batch>
 inline Batch lanes_within(Batch const& x, first_lanes which) {
-  using T = typename Batch::value_type;
-#ifdef __AVX512F__
-  if constexpr (sizeof(Batch) == 64 && std::same_as<T, float>)
-    return _mm512_maskz_mov_ps(__mmask16((1u << which.count) - 1), x);
-  else if constexpr (sizeof(Batch) == 64)
-    return _mm512_maskz_mov_pd(__mmask8((1u << which.count) - 1), x);
-  else
-#endif
-  {
+  if constexpr (lane_mask<Batch>::exists) {
+    return lane_mask<Batch>::keep(x, which);
+  } else {
+    using T = typename Batch::value_type;
     alignas(64) T lane[Batch::size];
     x.store_aligned(lane);
     std::fill_n(lane + which.count, index_t(Batch::size) - which.count, T(0));
@@ -227,18 +284,9 @@ inline void store_lanes(S* to, Batch const& x, all_lanes) {
 }
 template <class Batch, storage S>
 inline void store_lanes(S* to, Batch const& x, first_lanes which) {
-#ifdef __AVX512F__
-  // What a masked store writes is not forwarded to the loads that follow it.
-  if (which.count == index_t(Batch::size)) return store_lanes(to, x, all_lanes{});
-  if constexpr (sizeof(Batch) == 64 && std::same_as<S, float> &&
-                std::same_as<typename Batch::value_type, float>)
-    _mm512_mask_storeu_ps(to, __mmask16((1u << which.count) - 1), x);
-  else if constexpr (sizeof(Batch) == 64 && std::same_as<S, double> &&
-                     std::same_as<typename Batch::value_type, double>)
-    _mm512_mask_storeu_pd(to, __mmask8((1u << which.count) - 1), x);
-  else
-#endif
-  {
+  if constexpr (lane_mask<Batch>::exists && std::same_as<S, typename Batch::value_type>) {
+    lane_mask<Batch>::store(to, x, which);
+  } else {
     alignas(64) S lane[Batch::size];
     store_lanes(lane, x, all_lanes{});
     std::memcpy(to, lane, std::size_t(which.count) * sizeof(S));
