@@ -89,6 +89,13 @@ struct sinkhorn_divergence {
   }
 };
 
+namespace detail {
+inline constexpr renaming sinkhorn_divergence_names[] = {
+    {"sinkhorn.row_marginal", "sinkhorn_divergence.row_marginal"},
+    {"sinkhorn.column_marginal", "sinkhorn_divergence.column_marginal"},
+    {}};
+}  // namespace detail
+
 template <class Device, real T, class Ground>
 void list_steps(pipeline<Device>& steps,
                 sinkhorn_divergence<T, typename Device::memory, Ground> const& p) {
@@ -128,6 +135,7 @@ void list_steps(pipeline<Device>& steps,
   };
   std::tie(last.cross, last.cross_gradient) =
       transport(p.teacher, p.student, p.batch, p.row_marginal, p.column_marginal, backward);
+  steps.rename(detail::sinkhorn_divergence_names);
   last.teacher_self =
       transport(p.teacher, p.teacher, p.teacher_batch(), p.row_marginal, p.row_marginal, false)
           .first;

@@ -41,12 +41,12 @@ struct problem_batch {
       for (index_t b = 0; b < problems(); ++b) {
         all.that(row_count(b) >= 0 && column_count(b) >= 0, fault::shape, argument,
                  double(row_count(b)), "offsets that never fall");
-        all.that(column_count(b) <= longest_row, fault::shape, argument, double(longest_row),
-                 "`longest_row` of at least every problem's columns");
+        all.count(column_count(b) <= longest_row, argument, longest_row, column_count(b), "columns",
+                  "`longest_row` of at least every problem's columns");
       }
-      all.that(row_offset(problems()) == rows && column_offset(problems()) == columns, fault::shape,
-               argument, double(row_offset(problems())),
-               "last offsets equal to `rows` and `columns`");
+      all.count(argument, row_offset(problems()), rows, "rows", "a last offset equal to `rows`")
+          .count(argument, column_offset(problems()), columns, "columns",
+                 "a last offset equal to `columns`");
     }
     return all.answer();
   }
