@@ -1,5 +1,5 @@
 # mlot::compiled: the instances that mlot/instances.hpp declares, a static library. Built only where something links it, and
-# with the flags of that build: the instruction set is part of the device's type. The installed package reads the same file.
+# with the flags of that build: the instruction set is part of every name. The installed package reads the same file.
 if (TARGET mlot::compiled)
   return()
 endif ()

@@ -2,7 +2,7 @@
 /// Everything for the host's devices, and where a program links the target mlot::compiled, the
 /// promise that the instances listed here are compiled there: a call then compiles in about a
 /// second. Who does not link it gets headers as ever, and what is not listed is instantiated as
-/// ever. Both must be compiled for one instruction set: it is part of the device's type, so that
+/// ever. Both must be compiled for one instruction set: it is part of every name, so that
 /// anything else ends in an undefined symbol.
 #include "mlot/mlot.hpp"
 #if MLOT_COMPILED_SIMD  // said by the target, as MLOT_COMPILED

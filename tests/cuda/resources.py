@@ -25,10 +25,11 @@ ENTRY = re.compile(
 
 def short(demangled):
     """
-    >>> short("void mlot::simt::cuda::cuda_kernel<mlot::simt::k_kernel<"
-    ...       "mlot::simt::cuda::device<mlot::simt::cuda::any_card>, float> >(mlot)")
+    >>> short("void mlot::x86_64::simt::cuda::cuda_kernel<mlot::x86_64::simt::k_kernel<"
+    ...       "mlot::x86_64::simt::cuda::device<mlot::x86_64::simt::cuda::any_card>, float> >(mlot)")
     'k<float>'
     """
+    demangled = re.sub(r"mlot::\w+::", "mlot::", demangled)  # the host's instruction set
     name = re.sub(r"^void mlot::simt::cuda::cuda_kernel<(.*?) ?>\(.*$", r"\1", demangled)
     for pattern, instead in (("mlot::(simt::)?(cuda::)?", ""), ("device<any_card>(, )?", ""), ("_kernel<", "<"),
                              (" >", ">")):

@@ -18,10 +18,11 @@ BEGIN {
   holds["mlot/simd.hpp"] = "cost divergence loss primitive scalar simd"
   holds["mlot/grid.hpp"] = "cost divergence loss grid"
   holds["mlot/mlot.cuh"] = "cost divergence loss grid cuda"
-  space["scalar"] = "mlot::scalar"
-  space["simd"] = "mlot::simd"
-  space["grid"] = "mlot::simt"
-  space["cuda"] = "mlot::simt::cuda"
+  space["scalar"] = "mlot::MLOT_SET::scalar"
+  space["simd"] = "mlot::MLOT_SET::simd::MLOT_THREADS"
+  space["grid"] = "mlot::MLOT_SET::simt"
+  space["cuda"] = "mlot::MLOT_SET::simt::cuda"
+  set_file = "mlot/core/instruction_set.hpp"
   forbidden = "throw|abort|exit|_Exit|quick_exit|terminate|printf|fprintf|puts|new|malloc|calloc|realloc"
 }
 
@@ -58,11 +59,16 @@ function code_of(line,   out, two, c, quote) {
 }
 
 # Backends that say a name twice cannot be included together: each has a namespace, and mlot::on nothing but aliases.
+# A name outside the instruction set's namespace is one symbol for all sets.
 function check_namespaces(code,   name) {
-  if (match(code, /^namespace +mlot::(scalar|simd|simt|on)[a-z:]*/)) {
+  if (match(code, /^namespace +mlot[A-Za-z_:]*/)) {
     name = substr(code, 1, RLENGTH)
     sub(/^namespace +/, "", name)
-    if (name == "mlot::on") {
+    opens[FILENAME] = opens[FILENAME] " " name
+    if (name !~ /^mlot::MLOT_SET(::|$)/) say("write the instruction set behind mlot: namespace mlot::MLOT_SET...")
+  }
+  if (match(code, /^namespace +mlot::(MLOT_SET::)?(scalar|simd|simt|on)(::[A-Za-z_:]*)?/)) {
+    if (name == "mlot::MLOT_SET::on" || name == "mlot::on") {
       in_on = 1
       depth = 0
       statement = ""
@@ -114,6 +120,7 @@ FNR == 1 {
 {
   code = code_of($0)
   check_namespaces(code)
+  if (code ~ /_OPENMP/ && FILENAME != set_file) threads[FILENAME] = 1
   gsub(/::new \(static_cast<void\*>/, "", code)  # in memory that is there
   gsub(/[^A-Za-z0-9_]+/, " ", code)
   n = split(code, word, " ")
@@ -136,6 +143,12 @@ function reach(umbrella, file,   n, i, line) {
 }
 
 END {
+  for (f = 1; f <= count; ++f) {
+    reach(files[f], files[f])
+    if (files[f] in opens && !((files[f], set_file) in reached)) print files[f] " does not include " set_file
+    if (files[f] in threads && opens[files[f]] !~ /MLOT_THREADS/)
+      print files[f] " asks for _OPENMP outside a namespace of MLOT_THREADS"
+  }
   n = split("mlot/losses.hpp mlot/mlot.hpp mlot/simd.hpp mlot/grid.hpp mlot/mlot.cuh", umbrella, " ")
   for (i = 1; i <= n; ++i) {
     reach(umbrella[i], umbrella[i])

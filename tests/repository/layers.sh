@@ -3,6 +3,7 @@
 # - A file includes only files of its own layer or of a lower one; interop and the umbrellas are included by nobody.
 # - Includes are written from include/, files lie in one folder below mlot, a .hpp never needs a .cuh.
 # - A backend's names stand in its own namespace, and mlot::on holds the devices' alone.
+# - Every namespace is that of the instruction set, and what asks for _OPENMP stands in one of MLOT_THREADS within it.
 # - losses.hpp includes every loss and names no device; an umbrella includes it, and all files of its devices (of scalar/,
 #   the versions of contracts).
 # - Nothing throws, prints, ends the program or allocates.

@@ -4,7 +4,7 @@
 
 #include "mlot/core/status.hpp"
 #include "mlot/core/workspace.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Bytes of scratch that compute(device, p, ...) needs; depends on shapes, options and device,
 /// never on data or on the number of threads. A primitive that needs any has a scratch_size(device,
 /// p) beside its run().
@@ -69,4 +69,4 @@ status compute(Device device, Primitive const& p,
     return detail::unusable_scratch(scratch.data, scratch.size, needed);
   return run(device, p, scratch);
 }
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

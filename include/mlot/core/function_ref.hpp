@@ -1,5 +1,6 @@
 #pragma once
-namespace mlot {
+#include "mlot/core/instruction_set.hpp"
+namespace mlot::MLOT_SET {
 /// What may be called, wherever it lives: a pointer to it and one to its code. Who takes one is
 /// compiled once, not once a lambda.
 template <class Signature>
@@ -18,4 +19,4 @@ class function_ref<Result(Arguments...)> {
   void const* self_;
   Result (*call_)(void const*, Arguments...);
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -1,4 +1,5 @@
 #pragma once
+#include "mlot/core/instruction_set.hpp"
 #if defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__
 #  error "mlot: -ffast-math (-ffinite-math-only) is refused: masked logits are -infinity"
 #endif

@@ -1,6 +1,6 @@
 #pragma once
 #include "mlot/core/compute.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// A loss is a list of primitives and the arrays between them. A pipeline runs that list, stopping
 /// at the first fault; or, counting, it only adds up the memory that the list needs. So the size of
 /// a workspace cannot drift from its use.
@@ -68,4 +68,4 @@ status run(Device device, Loss const& loss, workspace<typename Device::memory> s
   list_steps(steps, loss);
   return steps.answer();
 }
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

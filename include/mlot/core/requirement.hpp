@@ -3,7 +3,7 @@
 #include <type_traits>
 
 #include "mlot/core/view.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// A list of requirements on a primitive's arguments; answers the first that fails.
 ///
 ///     return requirement()
@@ -187,4 +187,4 @@ class requirement {
   }
   status first_;
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

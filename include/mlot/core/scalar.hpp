@@ -6,7 +6,7 @@
 
 #include "mlot/core/macros.hpp"
 /// What a number may be. Two kinds: `real` types compute; `storage` types can also be just stored.
-namespace mlot {
+namespace mlot::MLOT_SET {
 namespace detail {
 /// std::bit_cast, which CUDA does not let device code call.
 template <class To, class From>
@@ -156,4 +156,4 @@ template <real T>
 MLOT_HOST_DEVICE constexpr T sign(T const& x) {
   return x > T(0) ? T(1) : x < T(0) ? T(-1) : T(0);
 }
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

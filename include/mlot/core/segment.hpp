@@ -1,6 +1,6 @@
 #pragma once
 #include "mlot/core/view.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// The segment that owns element i, where segment b is offset(b) .. offset(b + 1) - 1. Empty
 /// segments own nothing.
 template <class Memory>
@@ -13,4 +13,4 @@ MLOT_HOST_DEVICE constexpr index_t segment_of(vector_view<index_t const, Memory>
   }
   return low;
 }
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

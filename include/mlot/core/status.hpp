@@ -1,6 +1,8 @@
 #pragma once
 #include <cstdint>
-namespace mlot {
+
+#include "mlot/core/instruction_set.hpp"
+namespace mlot::MLOT_SET {
 using index_t = std::int64_t;
 
 /// What kind of thing was wrong.
@@ -45,4 +47,4 @@ struct renaming {
   }
   return s;
 }
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -1,6 +1,6 @@
 #pragma once
 #include "mlot/core/token_rows.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Which teacher token is compared with which student token. Without pairs (`offset` empty) token
 /// t meets token t, up to the shorter length. Given pairs are positions within the sequence, pairs
 /// of sequence b at offset(b) .. offset(b + 1) - 1, sorted by student token (so that a student
@@ -65,4 +65,4 @@ struct token_pairs {
     return all.answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/core/requirement.hpp"
 #include "mlot/core/view.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Which rows of a logits matrix are the tokens of which sequence, in order. Padded, packed and
 /// masked batches all become this. Token i (0 <= i < tokens()) is logits row row(i); sequence b
 /// owns tokens offset(b) .. offset(b + 1) - 1. Rows rise strictly over the whole batch, so no row
@@ -144,4 +144,4 @@ inline status rows_from_labels(host::matrix<index_t const> labels, index_t ignor
       if (labels(b, t) != ignore_index) push(b * labels.cols + t);
   });
 }
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

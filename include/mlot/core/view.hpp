@@ -5,7 +5,7 @@
 #include "mlot/core/macros.hpp"
 #include "mlot/core/scalar.hpp"
 #include "mlot/core/status.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 struct host_memory {};
 struct device_memory {};
 
@@ -96,4 +96,4 @@ using vector = vector_view<T, device_memory>;
 template <class T>
 using matrix = matrix_view<T, device_memory>;
 }  // namespace device
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -5,7 +5,7 @@
 #include <type_traits>
 
 #include "mlot/core/view.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Scratch memory lent by the caller for one call; its contents mean nothing before or after.
 /// workspace_size(device, primitive) says how much.
 template <class Memory>
@@ -56,4 +56,4 @@ class arena {
   std::byte* data_ = nullptr;
   std::size_t used_ = 0;
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "mlot/core/scalar.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Ground cost |teacher - student|; summed over columns it is the L1 cost of MultiLevelOT, eq. 17.
 /// A ground cost is a value and its slope with respect to the student, for V = one number or one
 /// SIMD batch. The slope at a kink is 0.
@@ -17,4 +17,4 @@ struct absolute_difference {
     return V(sign(V(student - teacher)));
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

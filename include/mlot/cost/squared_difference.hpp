@@ -1,6 +1,6 @@
 #pragma once
 #include "mlot/core/scalar.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Ground cost (teacher - student)^2; summed over columns it is the squared Euclidean cost, as
 /// between points in space.
 struct squared_difference {
@@ -15,4 +15,4 @@ struct squared_difference {
     return V(difference + difference);
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

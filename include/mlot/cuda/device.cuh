@@ -3,7 +3,7 @@
 #include <cuda_runtime_api.h>
 
 #include "mlot/grid/device.hpp"
-namespace mlot::simt::cuda {
+namespace mlot::MLOT_SET::simt::cuda {
 /// The block of mlot/grid/device.hpp as CUDA has it.
 template <int Threads>
 struct cuda_block {
@@ -114,11 +114,11 @@ struct any_card {
 struct hopper_card {
   static constexpr grid_tuning values{.shared_kernel_bytes = 192 << 10};
 };
-}  // namespace mlot::simt::cuda
+}  // namespace mlot::MLOT_SET::simt::cuda
 
-namespace mlot::on {
+namespace mlot::MLOT_SET::on {
 template <class Tuning>
 using cuda_with = simt::cuda::device<Tuning>;
 using cuda = cuda_with<simt::cuda::any_card>;
 using hopper = cuda_with<simt::cuda::hopper_card>;
-}  // namespace mlot::on
+}  // namespace mlot::MLOT_SET::on

@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/divergence/forward_kl.hpp"
 #include "mlot/divergence/reverse_kl.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Forward and reverse KL by where the two models differ at a token. Its ids in the order of rising
 /// q (equal ones by id) are the tail as long as the sum of their q is at most 1/2, then the head:
 ///
@@ -32,4 +32,4 @@ struct adaptive_kl {
   }
   constexpr status check() const { return {}; }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

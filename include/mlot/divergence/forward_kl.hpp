@@ -1,6 +1,6 @@
 #pragma once
 #include "mlot/divergence/probability_pair.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// KL(q || p) = sum q (log q - log p); slope -q. +inf where the student lacks an id that the
 /// teacher has; the slope is finite there.
 struct forward_kl {
@@ -10,4 +10,4 @@ struct forward_kl {
   }
   constexpr status check() const { return {}; }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

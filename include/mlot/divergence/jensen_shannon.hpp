@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/divergence/forward_kl.hpp"
 #include "mlot/divergence/reverse_kl.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Whose weight in the mixture beta is.
 enum class mixture_weight {
   teacher,  ///< M = beta q + (1 - beta) p, as in TRL and Liger
@@ -41,4 +41,4 @@ struct jensen_shannon {
         .answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -3,7 +3,7 @@
 #include <concepts>
 
 #include "mlot/core/requirement.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// One vocabulary id as both models see it; V is one number or one SIMD batch.
 template <class V>
 struct probability_pair {
@@ -84,4 +84,4 @@ struct over_mixture {
     p = V(select(teacher_has_more, x.ratio, V(1))) / s;
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -1,6 +1,6 @@
 #pragma once
 #include "mlot/divergence/probability_pair.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// KL(p || q) = sum p (log p - log q); h = log p - log q. +inf, value and slope, where the teacher
 /// lacks an id that the student has.
 struct reverse_kl {
@@ -11,4 +11,4 @@ struct reverse_kl {
   }
   constexpr status check() const { return {}; }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/divergence/forward_kl.hpp"
 #include "mlot/divergence/reverse_kl.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// KL(q || M), M = skew q + (1 - skew) p; h = -(1 - skew) q / M. Forward KL for skew = 0, finite
 /// beyond: at most -log skew. Source: Ko et al., DistiLLM (2024).
 template <real T>
@@ -46,4 +46,4 @@ struct skewed_reverse_kl {
         .answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -1,6 +1,6 @@
 #pragma once
 #include "mlot/divergence/probability_pair.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// 1/2 sum |p - q|, at most 1; h = 1/2 sign(p - q), sign(0) = 0.
 struct total_variation {
   template <class V>
@@ -11,4 +11,4 @@ struct total_variation {
   }
   constexpr status check() const { return {}; }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -7,7 +7,7 @@
 /// The head and the tail of adaptive KL without sorting: the log q with which the sum passes 1/2 is
 /// looked for in a range that every sweep over the row cuts to a quarter; so is, where several ids
 /// have it, the first of them that the tail has no room for.
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 template <class T>
 class head_and_tail {
   static constexpr int marks = 4;  ///< of a sweep, the first where the range begins
@@ -112,4 +112,4 @@ class head_and_tail {
     return low;
   }
 };
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

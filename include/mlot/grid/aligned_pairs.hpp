@@ -2,7 +2,7 @@
 #include "mlot/core/segment.hpp"
 #include "mlot/core/token_pairs.hpp"
 #include "mlot/grid/device.hpp"
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// The pairs of all sequences, numbered: by position one a student token, given ones as they lie.
 /// Nobody has looked at given pairs before: wrong ones count for nothing (and where they are out of
 /// order, a student token may not find all of its right ones).
@@ -73,4 +73,4 @@ struct aligned_pairs {
     return low;
   }
 };
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

@@ -3,7 +3,7 @@
 
 #include "mlot/grid/aligned_pairs.hpp"
 #include "mlot/primitive/aligned_terms.hpp"
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 template <class T, class Memory>
 aligned_pairs<Memory> pairs_of(aligned_terms<T, Memory> const& p) {
   return {p.pairs, p.teacher_offset, p.student_offset, p.student.rows};
@@ -148,4 +148,4 @@ status run(Device device, aligned_terms_gradient<T, typename Device::memory> con
            kernel{pairs_of(p.of), p, device.findings});
   return launch.answer();
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/grid/device.hpp"
 #include "mlot/primitive/all_columns.hpp"
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 template <grid Device>
 struct all_columns_kernel {
   static constexpr int threads = Device::tuning.table_threads;
@@ -25,4 +25,4 @@ status run(Device device, all_columns<typename Device::memory> const& p,
   launch(item_blocks<Device>(p.ids.rows * p.ids.cols, kernel.threads), kernel);
   return launch.answer();
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/grid/sinkhorn.hpp"
 #include "mlot/primitive/barycentric_projection.hpp"
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// The numbers in which a finished problem's scalings are kept.
 struct known_problem_phases {
   decide_problem decide;
@@ -80,4 +80,4 @@ status run(Device device, barycentric_projection<T, typename Device::memory, Cos
   launch(p.of.batch.rows, barycentric_kernel<Device, state>{all, p.points, p.out});
   return launch.answer();
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

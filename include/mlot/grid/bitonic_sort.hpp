@@ -1,6 +1,6 @@
 #pragma once
 #include "mlot/grid/device.hpp"
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// Sorts `count` elements by compare-exchanges that no element's value decides about: thread
 /// `thread` of `threads`, all of which call it, and `sync` is their barrier, last before it
 /// returns. exchange(i, k), i < k, puts i and k in order. Any count: what is past the end counts as
@@ -23,4 +23,4 @@ MLOT_DEVICE void bitonic_sort(index_t count, int thread, int threads, Exchange e
     }
   }
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

@@ -3,7 +3,7 @@
 
 #include "mlot/grid/device.hpp"
 #include "mlot/primitive/column_probabilities.hpp"
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// One thread an entry. A token without mass, or whose temperature is none, lacks every column.
 template <grid Device, class T, class From>
 struct column_probabilities_kernel {
@@ -40,4 +40,4 @@ status run(Device device, column_probabilities<T, typename Device::memory, From>
          kernel{p, device.findings});
   return launch.answer();
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

@@ -5,7 +5,7 @@
 #include "mlot/divergence/probability_pair.hpp"
 #include "mlot/grid/exponentials.hpp"
 #include "mlot/grid/pack.hpp"
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// log p(z) = (z - maximum) / temperature - log partition, of one token.
 template <class T>
 struct log_softmax {
@@ -86,4 +86,4 @@ struct compared_rows {
     });
   }
 };
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

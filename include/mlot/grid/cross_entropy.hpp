@@ -3,7 +3,7 @@
 
 #include "mlot/grid/device.hpp"
 #include "mlot/primitive/cross_entropy.hpp"
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// One block a sequence.
 template <grid Device, class T, class S>
 struct cross_entropy_kernel {
@@ -48,4 +48,4 @@ status run(Device device, cross_entropy<T, S, typename Device::memory> const& p,
   launch(p.tokens.sequences(), cross_entropy_kernel<Device, T, S>{p, device.findings});
   return launch.answer();
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

@@ -2,7 +2,7 @@
 #include "mlot/core/segment.hpp"
 #include "mlot/grid/device.hpp"
 #include "mlot/primitive/debiased_transport.hpp"
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// One thread a problem, and one an entry of the gradient.
 template <grid Device, class T>
 struct debiased_transport_kernel {
@@ -41,4 +41,4 @@ status run(Device device, debiased_transport<T, typename Device::memory> const& 
     launch(item_blocks<Device>(most(p.batch.problems(), kernel.entries()), kernel.threads), kernel);
   return launch.answer();
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

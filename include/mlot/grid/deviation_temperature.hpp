@@ -4,7 +4,7 @@
 #include "mlot/grid/pack.hpp"
 #include "mlot/grid/sums.hpp"
 #include "mlot/primitive/deviation_temperature.hpp"
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// What mean and deviation are taken of. +inf, like NaN, is for vocabulary_mass to report.
 template <class T>
 MLOT_DEVICE bool is_finite(T z) {
@@ -137,4 +137,4 @@ status run(Device device, deviation_temperature_gradient<T, S, G, typename Devic
          deviation_temperature_gradient_kernel<Device, T, S, G>{p, device.findings});
   return launch.answer();
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

@@ -30,7 +30,7 @@
 ///   lower(word, x)            atomic minimum of a 64-bit word
 ///
 /// No float is ever added by an atomic: the same input gives the same bits, whatever the grid.
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// What kernels are launched with; a device may have a table of its own.
 struct grid_tuning {
   int row_threads = 256;      ///< for a row of the vocabulary
@@ -118,4 +118,4 @@ MLOT_DEVICE void report(Block& block, std::uint64_t* findings, finding what, ind
                         index_t column = -1) {
   if (findings != nullptr) block.lower(*findings, finding_word::of(what, row, column));
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

@@ -9,7 +9,7 @@
 #include "mlot/primitive/divergence.hpp"
 /// A student row and its teacher's are read three times by one block: for the sums over either, for
 /// value and <p, h>, and for the gradient.
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 template <class T, class Memory>
 struct divergence_scratch {
   row_tokens<Memory> rows;
@@ -295,4 +295,4 @@ status run(Device device,
   launch(p.sequences(), divergence_sums_kernel<Device, T>{scratch, pairs, p.out, p.cross_entropy});
   return launch.answer();
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

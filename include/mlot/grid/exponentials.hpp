@@ -7,7 +7,7 @@
 /// exp((z - maximum) / tau) = 2^((z - maximum) rate) with rate = log2(e) / tau: on a card one
 /// instruction for 2^x and two for its exponent, where expf takes eight. The rate is rounded once,
 /// as 1 / tau would be, hence the same error: half an eps of the exponent.
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// 2^x. A card's float takes what lies below the smallest normal number for 0, and is within 2 eps.
 template <class T>
 MLOT_DEVICE T power_of_two(T x) {
@@ -44,4 +44,4 @@ struct exponentials {
       e[k] = Squares && k == 1 ? e[0] * e[0] : power_of_two(T(x * rate[k]));
   }
 };
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

@@ -4,7 +4,7 @@
 
 #include "mlot/core/macros.hpp"
 #include "mlot/core/status.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// What kernels may find in data that the host cannot look at. What others may follow from comes
 /// first.
 enum class finding : std::uint64_t {
@@ -81,4 +81,4 @@ inline status status_of_findings(std::uint64_t word) {
           index(finding_word::column_bits, finding_word::row_bits),
           index(0, finding_word::column_bits)};
 }
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -2,7 +2,7 @@
 #include "mlot/core/segment.hpp"
 #include "mlot/grid/device.hpp"
 #include "mlot/primitive/gather_columns.hpp"
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// One thread an entry.
 template <grid Device, class T, class S>
 struct gather_columns_kernel {
@@ -34,4 +34,4 @@ status run(Device device, gather_columns<T, S, typename Device::memory> const& p
          kernel{p, device.findings});
   return launch.answer();
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

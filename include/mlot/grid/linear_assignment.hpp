@@ -1,6 +1,6 @@
 #pragma once
 #include "mlot/grid/device.hpp"
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 template <class Memory>
 struct assignment_scratch {
   matrix_view<double, Memory> row_price;  ///< (problems, K)
@@ -137,4 +137,4 @@ class block_assignment {
     }
   }
 };
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

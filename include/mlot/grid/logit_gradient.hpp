@@ -9,7 +9,7 @@
 /// A block reads one row once and writes it once. Columns with sparse entries are written after
 /// that, each by one thread and with all that belongs to it: the dense part made again, then the
 /// entries, summed in T. Their logits are read before, since the gradient may lie in their place.
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// Which token each row is, and which entries of a sequence have the same id. Entry e is column e
 /// of the first set of columns, or from its K on of the second.
 template <class T, class S, class G, class Memory>
@@ -306,4 +306,4 @@ status run(Device device, logit_gradient<T, S, G, typename Device::memory> const
   launch(p.logits.rows, logit_gradient_kernel<Device, T, S, G>{p, index, device.findings});
   return launch.answer();
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

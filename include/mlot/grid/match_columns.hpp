@@ -11,7 +11,7 @@
 /// what to spare. The K cheapest ids of each column are the top columns of the negative costs; one
 /// block then matches a sequence's columns with them. Sequences come in groups whose costs fit into
 /// some memory.
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// Sequences whose costs are kept at a time.
 template <class Primitive>
 index_t sequences_at_once(Primitive const& p, index_t bytes_of_one) {
@@ -264,4 +264,4 @@ status run(Device device, match_columns<T, S, typename Device::memory> const& p,
   }
   return launch.answer();
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

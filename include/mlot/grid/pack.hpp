@@ -9,7 +9,7 @@
 /// next thread the next pack. Packs begin where the address allows 16 bytes, so that rows of any
 /// length and at any place are read that way; what is left at both ends, or all of a row whose
 /// elements lie apart, comes column by column.
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// Elements of a pack of arrays stored as these types: 16 bytes of the narrowest.
 template <class... S>
 inline constexpr int pack_width = int(std::max({16 / sizeof(S)...}));
@@ -183,4 +183,4 @@ MLOT_DEVICE void clear_row(Block& block, vector_view<G, Memory> const& row) {
     part.store(row, zero);
   });
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

@@ -2,7 +2,7 @@
 #include "mlot/grid/device.hpp"
 #include "mlot/grid/segment_tiles.hpp"
 #include "mlot/primitive/pairwise_cost.hpp"
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// One block a tile of the costs of one problem. A slice of the tables' columns after the other
 /// goes through shared memory; a warp has `rows_each` rows of the tile, a lane some of its columns.
 template <grid Device, class T, class Ground, class Table>
@@ -177,4 +177,4 @@ status run(Device device,
   launch(kernel.blocks(), kernel);
   return launch.answer();
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

@@ -2,7 +2,7 @@
 #include "mlot/core/segment.hpp"
 #include "mlot/grid/device.hpp"
 #include "mlot/primitive/problem_copy.hpp"
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// One warp a piece of a row.
 template <grid Device, class T, class From>
 struct problem_copy_kernel {
@@ -41,4 +41,4 @@ status run(Device device, problem_copy<T, typename Device::memory, From> const& 
            kernel);
   return launch.answer();
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

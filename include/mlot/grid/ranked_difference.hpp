@@ -18,7 +18,7 @@
 ///   sum_l |p_(l) - s_(l)| = sum_v s(v) sign of id v + sum_u p(u) sign of id u,
 ///
 /// exactly 0 for equal probabilities.
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// What is kept for blocks that work at the same time, each its own, and of every token.
 template <class T, class Memory>
 struct ranked_scratch {
@@ -351,4 +351,4 @@ status run(Device device, ranked_difference<T, Teacher, S, G, typename Device::m
          ranked_sums_kernel<Device, T>{scratch.difference, pairs, p.mean_over_pairs, p.out});
   return launch.answer();
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

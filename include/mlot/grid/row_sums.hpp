@@ -4,7 +4,7 @@
 #include "mlot/grid/exponentials.hpp"
 #include "mlot/grid/pack.hpp"
 #include "mlot/grid/sums.hpp"
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// A thread's share of a row: its largest logit and the sums of its exponentials.
 template <class T, int N, bool Squares>
 class running_sums {
@@ -88,4 +88,4 @@ MLOT_DEVICE sums_of_row<T, N> row_sums(Block& block, matrix_view<S, Memory> cons
   }
   return sums;
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/core/token_rows.hpp"
 #include "mlot/grid/device.hpp"
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// Which token each row of logits is: the first, should several say that they are.
 template <class Memory>
 struct row_tokens {
@@ -39,4 +39,4 @@ struct row_tokens_kernel {
     });
   }
 };
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

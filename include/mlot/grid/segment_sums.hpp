@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/grid/device.hpp"
 #include "mlot/primitive/segment_sums.hpp"
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// A block a segment.
 template <grid Device, class T>
 struct segment_sums_kernel {
@@ -27,4 +27,4 @@ status run(Device device, segment_sums<T, typename Device::memory> const& p,
   launch(p.segments(), segment_sums_kernel<Device, T>{p});
   return launch.answer();
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

@@ -1,6 +1,6 @@
 #pragma once
 #include "mlot/grid/device.hpp"
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// Tiles of at most `size` elements, each of one segment, counted without a look at the offsets
 /// (which lie on the device): segment b has those from offset(b) / size + b on, which is enough
 /// whatever its length; some may be left without elements.
@@ -28,4 +28,4 @@ struct segment_tiles {
  private:
   MLOT_DEVICE index_t first_of(index_t b) const { return offset(b) / size + b; }
 };
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

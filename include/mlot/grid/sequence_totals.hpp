@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/grid/device.hpp"
 #include "mlot/primitive/sequence_totals.hpp"
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// One block.
 template <grid Device, class T>
 struct sequence_totals_kernel {
@@ -34,4 +34,4 @@ status run(Device device, sequence_totals<T, typename Device::memory> const& p,
   launch(1, sequence_totals_kernel<Device, T>{p});
   return launch.answer();
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

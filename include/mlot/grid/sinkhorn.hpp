@@ -1,6 +1,6 @@
 #pragma once
 #include "mlot/grid/sinkhorn_problem.hpp"
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// The largest finite magnitude of row i's costs, whether one is forbidden, and what is wrong.
 struct measure_row {
   static constexpr bool decided = false;
@@ -378,4 +378,4 @@ status run(Device device, sinkhorn<T, typename Device::memory, Cost> const& p,
                                     p.report.asks_for_sums(),
                                     {p.domain, sinkhorn<T, memory, Cost>::safe_exponent(), true}});
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

@@ -3,7 +3,7 @@
 #include "mlot/primitive/sinkhorn_gradient.hpp"
 /// Derivatives `unrolled`, `plan_constant` and `envelope`, by the formulas of the contract; sums of
 /// P stand for the marginals that they would be without rounding.
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// What the recursion through the iterations keeps beside the state.
 template <class T, class M, class Cost, class Derivative>
 struct adjoint_state : transport_state<T, M, Cost> {
@@ -315,4 +315,4 @@ status run(Device device,
          table_gradient_kernel<Device, state>{all, p.weight, p.student_gradient});
   return launch.answer();
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

@@ -6,7 +6,7 @@
 #include "mlot/grid/device.hpp"
 #include "mlot/primitive/sinkhorn.hpp"
 /// One transport problem as kernels see it. The logarithmic domain stands for the absorbed one.
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// What all kernels of a call share: the call itself, and scratch.
 template <class T, class M, class Cost>
 struct transport_state {
@@ -347,4 +347,4 @@ status run_phases(Device device, State const& all, List const& list) {
   list(run);
   return run.launch.answer();
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

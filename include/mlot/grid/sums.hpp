@@ -1,6 +1,6 @@
 #pragma once
 #include "mlot/grid/device.hpp"
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// A sum of many that carries what rounding loses along (Kahan): its error does not grow with
 /// their number.
 template <class T>
@@ -39,4 +39,4 @@ struct values {
     return a;
   }
 };
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

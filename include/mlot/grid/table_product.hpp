@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/grid/device.hpp"
 #include "mlot/primitive/table_product.hpp"
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// One thread an entry.
 template <grid Device, class T, class From>
 struct table_product_kernel {
@@ -28,4 +28,4 @@ status run(Device device, table_product<T, typename Device::memory, From> const&
   launch(item_blocks<Device>(p.left.rows * p.left.cols, kernel::threads), kernel{p});
   return launch.answer();
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

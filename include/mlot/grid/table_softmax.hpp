@@ -3,7 +3,7 @@
 
 #include "mlot/grid/device.hpp"
 #include "mlot/primitive/table_softmax.hpp"
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// One warp a row.
 template <grid Device, class T>
 struct table_softmax_kernel {
@@ -70,4 +70,4 @@ status run(Device device, table_softmax_gradient<T, typename Device::memory> con
   launch(item_blocks<Device>(p.probability.rows * 32, kernel::threads), kernel{p});
   return launch.answer();
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

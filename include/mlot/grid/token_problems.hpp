@@ -2,7 +2,7 @@
 #include "mlot/core/segment.hpp"
 #include "mlot/grid/device.hpp"
 #include "mlot/primitive/token_problems.hpp"
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 template <grid Device, class T>
 struct token_problems_kernel {
   static constexpr int threads = Device::tuning.table_threads;
@@ -34,4 +34,4 @@ status run(Device device, token_problems<T, typename Device::memory> const& p,
   launch(item_blocks<Device>(kernel.items(), kernel.threads), kernel);
   return launch.answer();
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

@@ -6,7 +6,7 @@
 /// The K-th largest mass of a row is found digit by digit, as the key whose order is that of the
 /// masses; the columns above it and the lowest ids equal to it are collected, then each takes the
 /// place that the number of columns before it says.
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// Unsigned integers in the order of the masses: 0 and -0 have the same.
 template <class T>
 using order_key = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
@@ -168,4 +168,4 @@ status run(Device device, top_columns<T, typename Device::memory> const& p,
   launch(item_blocks<Device>(p.ids.rows * p.ids.cols, rank::threads), rank{p, all});
   return launch.answer();
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

@@ -7,7 +7,7 @@
 /// The logits are read twice: once by rows, for maximum and partition, once by columns, for the
 /// mass. The first reads a row once, summing below a running reference, because the rows that all
 /// blocks have at hand exceed the L2 cache: what is read again comes from memory again.
-namespace mlot::simt {
+namespace mlot::MLOT_SET::simt {
 /// One block a token: maximum and partition, at N temperatures.
 template <grid Device, class T, class S, int N, bool Squares>
 struct row_sums_kernel {
@@ -191,4 +191,4 @@ status run(Device device, vocabulary_mass<T, S, typename Device::memory> const& 
       });
   return launch.answer();
 }
-}  // namespace mlot::simt
+}  // namespace mlot::MLOT_SET::simt

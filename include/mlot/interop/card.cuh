@@ -5,7 +5,7 @@
 #include "mlot/loss/multi_level.hpp"
 /// For engines whose tensors lie on the host, and for checks: memory of the card that grows once,
 /// and the loss there and back. An engine on the card lends mlot its own memory instead.
-namespace mlot {
+namespace mlot::MLOT_SET {
 inline status card_status(cudaError_t answer) {
   if (answer == cudaSuccess) return {};
   return {fault::device, "cuda", cudaGetErrorString(answer), double(answer)};
@@ -158,4 +158,4 @@ class multi_level_on_card {
   card_array<std::uint64_t> findings_;
   card_array<unsigned char> scratch_;
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

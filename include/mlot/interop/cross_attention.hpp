@@ -4,7 +4,7 @@
 #include "mlot/interop/matrix_product.hpp"
 #include "mlot/scalar/table_softmax.hpp"
 /// The layers of cross-model attention, forward and gradient, as steps of a loss on the host.
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// x -> weight x + bias, of a row; a gradient has the same shape.
 template <class T, class Memory = host_memory>
 struct linear_map {
@@ -78,4 +78,4 @@ void list_attention_gradient(pipeline<Device>& steps, attention<T> const& a,
                                                     .temperature = a.temperature,
                                                     .gradient = gradient.score});
 }
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "mlot/core/status.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// A status as a sentence: "multi_level.options.epsilon: 0 given, must be finite and above 0", or
 /// "multi_level.gradient: 3 rows given, must be the shape of student_logits: 12 rows". Allocates,
 /// so it lives outside the core.
@@ -31,4 +31,4 @@ inline std::string describe(status const& s) {
   if (s.needed < 0 || allowed.starts_with(needed + " ")) return text;  // said already
   return text + ": " + counted(needed);
 }
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

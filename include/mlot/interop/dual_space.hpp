@@ -3,7 +3,7 @@
 #include "mlot/interop/dual_space_steps.hpp"
 /// Dual-space distillation across vocabularies. In no umbrella: its matrix products are Eigen's,
 /// which allocates. Include it beside mlot/mlot.hpp or mlot/simd.hpp.
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Dual-space distillation with cross-model attention: the hidden states of either model are
 /// brought into the other's space by attention between the tokens of a sequence, and meet the
 /// other's head there, so that distributions over one vocabulary are compared although the
@@ -180,4 +180,4 @@ void list_steps(
     dual_space<T, Kind, Teacher, Student, Gradient, typename Device::memory> const& loss) {
   dual_space_steps<Device, dual_space<T, Kind, Teacher, Student, Gradient>>(steps, loss).list();
 }
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

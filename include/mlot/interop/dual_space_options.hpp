@@ -2,7 +2,7 @@
 #include "mlot/core/token_rows.hpp"
 #include "mlot/loss/multi_level_options.hpp"
 #include "mlot/primitive/cross_entropy.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Places in dual_space::terms.
 namespace dual_space_term {
 enum : index_t {
@@ -39,4 +39,4 @@ struct dual_space_options {
   T divisor = T(1);  ///< for reduction::divisor, above 0
 };
 
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

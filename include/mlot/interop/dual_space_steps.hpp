@@ -12,7 +12,7 @@
 #include "mlot/primitive/divergence.hpp"
 #include "mlot/primitive/logit_gradient.hpp"
 #include "mlot/primitive/vocabulary_mass.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// The steps of a dual_space. A sequence at a time: its tokens without gaps (n of the student, m of
 /// the teacher), attention both ways, projected logits in chunks with their gradient, attention
 /// backwards. The arrays are those of the longest sequence.
@@ -446,4 +446,4 @@ class dual_space_steps {
     }});
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -6,7 +6,7 @@
 #include "mlot/interop/host_step.hpp"
 #include "mlot/interop/matrix_product.hpp"
 /// Hidden states under a model's head, and back, as steps of a loss on the host.
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// A head (V, width) whose elements are stored as S. Where that is not T, the products take it in
 /// parts, each of them widened to T in memory for `most_rows` of its rows.
 template <real T, storage S>
@@ -64,4 +64,4 @@ void list_state_gradient(pipeline<Device>& steps, host::matrix<T> logits,
                           .adds = first > 0});
   });
 }
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

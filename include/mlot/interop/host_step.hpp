@@ -4,7 +4,7 @@
 #include "mlot/core/compute.hpp"
 #include "mlot/scalar/device.hpp"
 /// What a loss on the host lists beside primitives.
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Plain loops as a step of a pipeline, on the calling thread: body() answers a status, or nothing.
 template <class Body>
 struct host_step {
@@ -47,4 +47,4 @@ status run(Device device, renamed<Primitive, Rename> const& p,
   status const found = run(device, p.of, scratch);
   return found.code == fault::data ? p.rename(found) : found;
 }
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

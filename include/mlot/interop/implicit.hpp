@@ -9,7 +9,7 @@
 #include "mlot/scalar/sinkhorn_fixed_point.hpp"
 /// derivative::implicit, solved by Eigen 3.4: include this beside mlot/mlot.hpp or mlot/simd.hpp.
 /// It is in no umbrella, because it needs Eigen and because Eigen allocates.
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 /// I - A^T A of a System as Eigen sees a matrix that nobody stores.
 template <class System>
 struct reduced_matrix : Eigen::EigenBase<reduced_matrix<System>> {
@@ -32,7 +32,7 @@ struct reduced_matrix : Eigen::EigenBase<reduced_matrix<System>> {
     return {*this, x.derived()};
   }
 };
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar
 
 namespace Eigen::internal {
 template <class System>
@@ -57,7 +57,7 @@ struct generic_product_impl<mlot::scalar::reduced_matrix<System>, Right, SparseS
 };
 }  // namespace Eigen::internal
 
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 template <class System>
 struct fixed_point_solver {
   using T = typename System::value_type;
@@ -157,4 +157,4 @@ struct fixed_point_solver {
     return eigen.eigenvectors() * coefficient;
   }
 };
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

@@ -8,7 +8,7 @@
 #include "mlot/scalar/device.hpp"
 #include "mlot/simd/parallel.hpp"
 /// Dense matrix products, by Eigen 3.4. In no umbrella: it needs Eigen, and Eigen allocates.
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// The same elements with rows for columns.
 template <class T, class Memory>
 constexpr matrix_view<T, Memory> transposed(matrix_view<T, Memory> const& m) {
@@ -52,9 +52,9 @@ struct matrix_product {
     return all.answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET
 
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar::MLOT_THREADS {
 /// While it lives, parallel regions that this thread opens have one thread: Eigen's own cut of a
 /// product would depend on their number.
 class one_thread_for_eigen {
@@ -119,4 +119,4 @@ status run(Device device, matrix_product<T, host_memory> const& p, workspace<hos
   });
   return {};
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar::MLOT_THREADS

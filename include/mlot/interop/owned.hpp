@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <memory>
 #include <vector>
 
 #include "mlot/core/compute.hpp"
@@ -7,7 +8,18 @@
 #include "mlot/core/workspace.hpp"
 /// Owners for callers who keep their buffers in std::vector: they allocate, so they live outside
 /// the core, and they keep what they have for the next call.
-namespace mlot {
+namespace mlot::MLOT_SET {
+namespace detail {
+/// std::allocator by a name of ours: so a vector's functions, too, are those of one instruction
+/// set.
+template <class T>
+struct owned_memory : std::allocator<T> {
+  owned_memory() = default;
+  template <class U>
+  owned_memory(owned_memory<U> const&) {}
+};
+}  // namespace detail
+
 /// Scratch memory that grows to the largest size asked for and is then reused.
 class scratch_buffer {
  public:
@@ -20,7 +32,7 @@ class scratch_buffer {
   }
 
  private:
-  std::vector<std::byte> bytes_;
+  std::vector<std::byte, detail::owned_memory<std::byte>> bytes_;
 };
 
 /// Token rows with the memory behind them: copied and moved with it. A view stays valid until its
@@ -65,7 +77,7 @@ class owned_token_rows {
     row_.resize(std::size_t(tokens > 0 ? tokens : 0));
     return {{offset_.data(), index_t(offset_.size())}, {row_.data(), index_t(row_.size())}};
   }
-  std::vector<index_t> offset_, row_;
+  std::vector<index_t, detail::owned_memory<index_t>> offset_, row_;
   index_t longest_ = 0;
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

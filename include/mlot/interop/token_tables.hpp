@@ -4,7 +4,7 @@
 #include "mlot/core/scalar.hpp"
 #include "mlot/core/token_rows.hpp"
 /// Loops over the tokens of a batch that are not absent.
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Calls use(first, count, end) for the tokens of sequence b that are not absent, up to `most` at a
 /// time: `first` of them came before these `count`, the last of which is row end - 1.
 template <class Use>
@@ -83,4 +83,4 @@ T standard_deviation(token_rows<> const& tokens, host::matrix<S const> first,
   T const deviation = largest * T(sqrt(squares / (count - T(1))));
   return deviation > T(0) ? deviation : T(1);
 }
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -3,7 +3,7 @@
 
 #include "mlot/core/token_pairs.hpp"
 #include "mlot/core/token_rows.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// The answer window of one sequence as the authors' code derives it from labels: it starts one
 /// position before the first label that counts (a causal model's logits there predict it), or at 0
 /// when nothing is ignored before it; its size is the number of labels that count, less one where
@@ -127,4 +127,4 @@ inline status pairs_from_windows(host::matrix<index_t const> teacher_labels, boo
          {student.data, pairs, student.stride}};
   return {};
 }
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

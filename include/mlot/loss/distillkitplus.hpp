@@ -6,7 +6,7 @@
 #include "mlot/loss/kept_probability_terms.hpp"
 #include "mlot/primitive/all_columns.hpp"
 #include "mlot/primitive/top_columns.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// What the loss `multi-ot` of DistillKitPlus computes (github.com/agokrani/distillKitPlus, commit
 /// 670fb49), for those who compare with its numbers.
 ///
@@ -149,4 +149,4 @@ void list_steps(
           .list(steps);
   if (backward) student.list_gradient(steps, table_gradient, loss.gradient);
 }
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

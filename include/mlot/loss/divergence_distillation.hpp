@@ -5,7 +5,7 @@
 #include "mlot/primitive/divergence.hpp"
 #include "mlot/primitive/sequence_totals.hpp"
 #include "mlot/primitive/table_product.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Places in divergence_distillation::terms.
 namespace divergence_distillation_term {
 enum : index_t { cross_entropy, divergence, total, count };
@@ -145,4 +145,4 @@ void list_steps(pipeline<Device>& steps,
   auto const terms = column(totals).row_range(2, divergence_distillation_term::count);
   copy(terms.column(0), loss.terms);
 }
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

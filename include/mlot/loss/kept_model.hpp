@@ -4,7 +4,7 @@
 #include "mlot/primitive/gather_columns.hpp"
 #include "mlot/primitive/logit_gradient.hpp"
 #include "mlot/primitive/vocabulary_mass.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 namespace detail {
 /// One model's way from logits to the probabilities that are kept of them. A sequence of `groups`
 /// is the tokens that share their columns: a batch, a sequence of it, or one token.
@@ -55,4 +55,4 @@ struct kept_model {
   }
 };
 }  // namespace detail
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

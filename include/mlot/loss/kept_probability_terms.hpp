@@ -5,7 +5,7 @@
 #include "mlot/primitive/sequence_totals.hpp"
 #include "mlot/primitive/sinkhorn_gradient.hpp"
 #include "mlot/primitive/table_softmax.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 namespace detail {
 /// The terms that published code computes of kept probabilities t and s, (B L, K), L positions a
 /// sequence; absent tokens and missing columns are zeros, and take part in SL' and SD':
@@ -127,4 +127,4 @@ struct kept_probability_terms {
   }
 };
 }  // namespace detail
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

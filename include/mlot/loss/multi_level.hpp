@@ -12,7 +12,7 @@
 #include "mlot/primitive/segment_sums.hpp"
 #include "mlot/primitive/sequence_totals.hpp"
 #include "mlot/primitive/token_problems.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// MultiLevelOT: cross-entropy and three optimal-transport terms between a teacher and a student
 /// with different tokenizers, for a ragged batch in one call, with the analytic gradient.
 ///
@@ -344,4 +344,4 @@ void list_steps(pipeline<Device>& steps,
       .cross_entropy_weight = scale,
       .gradient = loss.gradient});
 }
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -2,7 +2,7 @@
 #include "mlot/core/scalar.hpp"
 #include "mlot/core/status.hpp"
 #include "mlot/primitive/sinkhorn.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Where a sequence's columns come from.
 enum class column_matching {
   rank,    ///< either side's own ids of largest mass, rank by rank
@@ -61,4 +61,4 @@ struct multi_level_options {
   reduction reduce = reduction::sum;
   T divisor = T(1);  ///< for reduction::divisor, above 0
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

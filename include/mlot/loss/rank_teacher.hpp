@@ -4,7 +4,7 @@
 #include "mlot/loss/ranked_model.hpp"
 #include "mlot/loss/ranked_teacher.hpp"
 #include "mlot/primitive/table_product.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// From a teacher's logits to its ranked_teacher: once, for every student and epoch to come. For
 /// token i of sequence b and rank l,
 ///
@@ -104,4 +104,4 @@ void list_steps(pipeline<Device>& steps,
   normaliser(ranked_teacher_normaliser::partition, teacher.partition);
   normaliser(ranked_teacher_normaliser::transport_partition, teacher.transport_partition);
 }
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -6,7 +6,7 @@
 #include "mlot/primitive/gather_columns.hpp"
 #include "mlot/primitive/top_columns.hpp"
 #include "mlot/primitive/vocabulary_mass.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 namespace detail {
 /// One model's way from logits to tables over its columns.
 template <class Device, real T, storage S>
@@ -106,4 +106,4 @@ struct ranked_model {
   }
 };
 }  // namespace detail
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

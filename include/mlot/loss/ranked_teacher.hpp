@@ -3,7 +3,7 @@
 
 #include "mlot/core/requirement.hpp"
 #include "mlot/core/token_rows.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Columns of ranked_teacher::normaliser.
 namespace ranked_teacher_normaliser {
 enum : index_t { maximum, partition, transport_partition, count };
@@ -89,4 +89,4 @@ struct ranked_teacher {
     return {};
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -8,7 +8,7 @@
 #include "mlot/primitive/deviation_temperature.hpp"
 #include "mlot/primitive/match_columns.hpp"
 #include "mlot/primitive/top_columns.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// How the authors' code finds the student's columns: the argument f of its constructor.
 enum class reference_matching {
   own,    ///< f = 1: its own, ranked over the whole batch
@@ -206,4 +206,4 @@ void list_steps(
   steps.step(deviation_temperature_gradient<T, Student, Gradient, memory>{
       .of = student_spread, .gradient = loss.gradient});
 }
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -8,7 +8,7 @@
 #include "mlot/primitive/cross_entropy.hpp"
 #include "mlot/primitive/logit_gradient.hpp"
 #include "mlot/primitive/sequence_totals.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// SinKD: the samples of a batch moved from the teacher to the student, over a vocabulary (or
 /// classes) that both share.
 ///
@@ -148,4 +148,4 @@ void list_steps(pipeline<Device>& steps,
                                                    .cross_entropy_weight = loss.upstream,
                                                    .gradient = loss.gradient});
 }
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

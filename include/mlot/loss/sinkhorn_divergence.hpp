@@ -6,7 +6,7 @@
 #include "mlot/cost/squared_difference.hpp"
 #include "mlot/loss/table_transport.hpp"
 #include "mlot/primitive/debiased_transport.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// The debiased Sinkhorn divergence between the tokens of two tables, sequence by sequence:
 ///
 ///   S = F(t, s) - (F(t, t) + F(s, s)) / 2,   F = min <P, C> + epsilon KL(P | a b^T)
@@ -144,4 +144,4 @@ void list_steps(pipeline<Device>& steps,
       p.student, p.student, p.student_batch(), p.column_marginal, p.column_marginal, backward);
   steps.step(last);
 }
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -2,7 +2,7 @@
 #include "mlot/core/pipeline.hpp"
 #include "mlot/primitive/problem_copy.hpp"
 #include "mlot/primitive/sinkhorn_gradient.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 namespace detail {
 /// Entropic transport between the tokens of two tables, and back to the student's table. Cost and
 /// plan lie in memory while they fit into `cost_memory` bytes; else rows of C are computed in every
@@ -86,4 +86,4 @@ struct table_transport {
   }
 };
 }  // namespace detail
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -2,7 +2,7 @@
 #include "mlot/loss/multi_level_options.hpp"
 #include "mlot/loss/table_transport.hpp"
 #include "mlot/primitive/table_product.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 namespace detail {
 /// The way of the Sinkhorn distance: from tables at the transport temperature to SD and its plan,
 /// and for a gradient back to the student's table. U is the arithmetic in between, T the loss's.
@@ -62,4 +62,4 @@ void transport_term<U, Device, T>::list(pipeline<Device>& steps) const {
     list_with<derivative::plan_constant>(steps);
 }
 }  // namespace detail
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

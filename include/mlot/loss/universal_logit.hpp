@@ -4,7 +4,7 @@
 #include "mlot/primitive/ranked_difference.hpp"
 #include "mlot/primitive/sequence_totals.hpp"
 #include "mlot/primitive/table_product.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Places in universal_logit::terms.
 namespace universal_logit_term {
 enum : index_t { cross_entropy, ranked_difference, total, count };
@@ -164,4 +164,4 @@ void list_steps(
   if (loss.sequence_terms.data != nullptr)
     copy({sums.at(2), sums.rows, 2, sums.row_stride, 1}, loss.sequence_terms);
 }
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

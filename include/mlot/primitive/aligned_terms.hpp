@@ -2,7 +2,7 @@
 #include "mlot/core/compute.hpp"
 #include "mlot/core/requirement.hpp"
 #include "mlot/core/token_pairs.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// The two terms that compare aligned tokens. For sequence b and its aligned pairs (i, j):
 ///
 ///   HAD(b) =   sum_(i,j) sum_l |t(i, l) - s(j, l)|          holistic absolute difference, eq. 14
@@ -81,4 +81,4 @@ struct aligned_terms_gradient {
         .answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

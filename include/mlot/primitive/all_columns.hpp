@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/core/compute.hpp"
 #include "mlot/core/requirement.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Every id of a vocabulary as a column, where columns of both models mean the same:
 ///
 ///   ids(b, l) = l;   -1 where l >= vocabulary
@@ -18,4 +18,4 @@ struct all_columns {
         .answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

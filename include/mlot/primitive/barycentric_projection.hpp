@@ -1,6 +1,6 @@
 #pragma once
 #include "mlot/primitive/sinkhorn.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Where the plan of a finished sinkhorn sends each row token: the mean of the points of the column
 /// tokens, weighed by its row of the plan.
 ///
@@ -33,4 +33,4 @@ struct barycentric_projection {
         .answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

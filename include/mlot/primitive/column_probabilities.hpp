@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/core/compute.hpp"
 #include "mlot/core/requirement.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Probabilities of gathered columns under the softmax over the whole vocabulary.
 ///
 ///   probability(i, l)     = exp((z(i, l) - maximum(i)) / tau) / partition(i)
@@ -35,4 +35,4 @@ struct column_probabilities {
         .answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

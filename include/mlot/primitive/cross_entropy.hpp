@@ -2,7 +2,7 @@
 #include "mlot/core/compute.hpp"
 #include "mlot/core/requirement.hpp"
 #include "mlot/core/token_rows.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Which vocabulary id each row should have predicted.
 template <class Memory>
 struct row_labels {
@@ -57,4 +57,4 @@ struct cross_entropy {
         .answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

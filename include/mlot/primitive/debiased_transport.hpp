@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/core/compute.hpp"
 #include "mlot/primitive/pairwise_cost.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// The last step of the debiased Sinkhorn divergence: from three problems a sequence to one number.
 ///
 ///   out(b) = cross(b) - (teacher_self(b) + student_self(b)) / 2
@@ -44,4 +44,4 @@ struct debiased_transport {
         .answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -2,7 +2,7 @@
 #include "mlot/core/compute.hpp"
 #include "mlot/core/requirement.hpp"
 #include "mlot/core/token_rows.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// A temperature for every row from the row's own spread, so that softmax(z / temperature) is the
 /// softmax of z / (std + offset) at `base`:
 ///
@@ -58,4 +58,4 @@ struct deviation_temperature_gradient {
         .answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

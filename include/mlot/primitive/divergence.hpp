@@ -4,7 +4,7 @@
 #include "mlot/core/token_pairs.hpp"
 #include "mlot/divergence/probability_pair.hpp"
 #include "mlot/primitive/cross_entropy.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// A teacher by its logits at every id. Log-probabilities are such logits, at temperature 1.
 template <real T, storage S = T, class Memory = host_memory>
 struct dense_teacher {
@@ -103,4 +103,4 @@ struct divergence {
         .answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -3,7 +3,7 @@
 
 #include "mlot/core/compute.hpp"
 #include "mlot/primitive/sinkhorn.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// A start for iterations at a small epsilon: some iterations at each of
 ///
 ///   epsilon_q = first factor^q,  q = 0, 1, ... while epsilon_q > of.epsilon
@@ -63,4 +63,4 @@ status run(Device device, epsilon_schedule<T, typename Device::memory, Cost> con
     answer = compute(device, p.stage(epsilon, false), scratch);
   return answer;
 }
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -2,7 +2,7 @@
 #include "mlot/core/compute.hpp"
 #include "mlot/core/requirement.hpp"
 #include "mlot/core/token_rows.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Whether every id is one of the vocabulary's, or -1. Device memory is not read.
 template <class Memory>
 constexpr status check_ids(char const* argument, matrix_view<index_t const, Memory> ids,
@@ -40,4 +40,4 @@ struct gather_columns {
     return all.also(check_ids("gather_columns.ids", ids, logits.cols)).answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

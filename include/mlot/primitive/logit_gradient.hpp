@@ -3,7 +3,7 @@
 #include "mlot/core/requirement.hpp"
 #include "mlot/primitive/cross_entropy.hpp"
 #include "mlot/primitive/gather_columns.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// What reached the k columns of one softmax: H(i, l) = dL / d log p(i, ids(b, l)), given as a
 /// gradient with respect to p, to log p, or both:
 ///
@@ -90,4 +90,4 @@ struct logit_gradient {
     return all.answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -3,7 +3,7 @@
 #include "mlot/core/requirement.hpp"
 #include "mlot/core/token_pairs.hpp"
 #include "mlot/core/token_rows.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// How teacher columns take student ids.
 enum class matching_rule {
   greedy,  ///< one after another, each the free id that costs least
@@ -69,4 +69,4 @@ struct match_columns {
     return all.answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

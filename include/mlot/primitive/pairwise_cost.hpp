@@ -2,7 +2,7 @@
 #include "mlot/core/compute.hpp"
 #include "mlot/core/requirement.hpp"
 #include "mlot/cost/absolute_difference.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// The shape of a ragged batch of transport problems: problem b has the rows (teacher tokens) and
 /// columns (student tokens) of sequence b. All its matrices lie in one matrix (row tokens, longest
 /// column sequence): row i is row token i; problem b uses the first column_count(b) columns of its
@@ -105,4 +105,4 @@ struct pairwise_cost_gradient {
         .answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

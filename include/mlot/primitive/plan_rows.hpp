@@ -2,7 +2,7 @@
 #include <concepts>
 
 #include "mlot/primitive/sinkhorn.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// The plan of a finished sinkhorn, a row at a time, for plans too large to keep: calls
 ///
 ///   receive(b, i, row),   row(j) = P(i, j) = u^R(i) K(i, j) v^R(j),   j < columns of problem b
@@ -30,4 +30,4 @@ struct plan_rows {
         .answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

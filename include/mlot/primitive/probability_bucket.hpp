@@ -3,7 +3,7 @@
 #include <type_traits>
 
 #include "mlot/core/scalar.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Probabilities in buckets, 32 an octave: the larger, the earlier. The last one is for what counts
 /// as 0. For T float or double.
 template <class T>
@@ -19,4 +19,4 @@ struct probability_bucket {
     return n < last ? n : last;
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

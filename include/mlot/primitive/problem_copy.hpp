@@ -1,6 +1,6 @@
 #pragma once
 #include "mlot/primitive/pairwise_cost.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Copies the entries that a ragged batch of problems uses into a matrix of another type; the rest
 /// of `to` is not written.
 template <real T, class Memory, real From = T>
@@ -20,4 +20,4 @@ struct problem_copy {
         .answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

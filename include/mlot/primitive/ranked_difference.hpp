@@ -4,7 +4,7 @@
 #include "mlot/core/token_pairs.hpp"
 #include "mlot/primitive/cross_entropy.hpp"
 #include "mlot/primitive/vocabulary_mass.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// The tokens of a model, with what vocabulary_mass found at one temperature: everything that makes
 ///
 ///   p(i, v) = exp((z(row(i), v) - maximum(i)) / temperature) / partition(i)
@@ -113,4 +113,4 @@ struct ranked_difference {
     return all.answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

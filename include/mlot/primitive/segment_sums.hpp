@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/core/compute.hpp"
 #include "mlot/core/requirement.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Sums over the segments of a vector, in a fixed order:
 ///
 ///   out(b) = sum_(offset(b) <= i < offset(b + 1)) x(i)
@@ -25,4 +25,4 @@ struct segment_sums {
         .answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/core/compute.hpp"
 #include "mlot/core/requirement.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Terms of sequences added up to terms of the batch and a weighted total, in a fixed order:
 ///
 ///   out(c) = sum_b weight_c(b) terms(b, c)     c = 0 .. C-1
@@ -26,4 +26,4 @@ struct sequence_totals {
     return all.answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "mlot/primitive/table_cost.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// In which numbers the iterations run.
 enum class sinkhorn_domain {
   automatic,    ///< the first of the others that is safe, in their order of speed
@@ -148,4 +148,4 @@ struct sinkhorn {
         .answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

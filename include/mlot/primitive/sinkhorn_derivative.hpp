@@ -2,7 +2,7 @@
 #include "mlot/core/requirement.hpp"
 /// What "the gradient of a Sinkhorn problem" means: the last template argument of
 /// sinkhorn_gradient and sinkhorn_table_gradient. P is the plan of the last scalings.
-namespace mlot::derivative {
+namespace mlot::MLOT_SET::derivative {
 /// Of `distance` = <P, C> through all iterations that were done: exact however few they were.
 struct unrolled {
   static constexpr bool whole_history = true, of_marginals = true, solves = false;
@@ -75,4 +75,4 @@ constexpr bool reads_history(index_t rows, index_t iterations) {
 template <class Derivative>
 inline constexpr char const* history_allowed =
     Derivative::whole_history ? "one row an iteration" : "1 row, or one an iteration";
-}  // namespace mlot::derivative
+}  // namespace mlot::MLOT_SET::derivative

@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/primitive/sinkhorn.hpp"
 #include "mlot/primitive/sinkhorn_derivative.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// What the system of derivative::implicit came to; each is written where it has memory.
 template <real T, class Memory>
 struct sinkhorn_solution {
@@ -116,4 +116,4 @@ struct sinkhorn_table_gradient {
         .answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

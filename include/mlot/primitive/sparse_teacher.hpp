@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/core/requirement.hpp"
 #include "mlot/core/token_rows.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// What a teacher has beyond the ids that it lists, and what is compared there.
 enum class missing_mass {
   zero,     ///< nothing: its listed probabilities are renormalised, the student's are what they are
@@ -43,4 +43,4 @@ struct sparse_teacher {
         .also(tokens.check("divergence.teacher.tokens", log_probabilities.rows));
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

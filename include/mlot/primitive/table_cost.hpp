@@ -1,6 +1,6 @@
 #pragma once
 #include "mlot/primitive/pairwise_cost.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// The cost of pairwise_cost as what it is made of: whoever needs C(i, j) computes it, K operations
 /// an entry, and no matrix of tokens times tokens exists. Tables may be stored in a narrower type.
 template <real T, class Memory, class Ground = absolute_difference, storage Table = T>
@@ -27,4 +27,4 @@ constexpr status check_cost(char const* argument, matrix_view<T const, Memory> c
                 "one row a row token, longest_row columns")
       .answer();
 }
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/core/compute.hpp"
 #include "mlot/core/requirement.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Entry by entry product of two small tables, stored in another type; or a copy.
 ///
 ///   out(i, l) = left(i, l) right(i, l)      right without memory: 1
@@ -23,4 +23,4 @@ struct table_product {
         .answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

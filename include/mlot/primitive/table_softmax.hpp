@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/core/compute.hpp"
 #include "mlot/core/requirement.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Softmax over the columns of every row of a small dense table:
 ///
 ///   probability(i, l) = exp(x(i, l) / temperature) / sum_q exp(x(i, q) / temperature)
@@ -52,4 +52,4 @@ struct table_softmax_gradient {
         .answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

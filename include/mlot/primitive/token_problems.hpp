@@ -2,7 +2,7 @@
 #include "mlot/core/compute.hpp"
 #include "mlot/core/requirement.hpp"
 #include "mlot/primitive/pairwise_cost.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// Aligned tokens as transport problems of their own, between the K columns of the one and of the
 /// other: student token j (position t of sequence b) is the problem whose K columns are its own
 /// table's row and whose K rows are that of its partner, teacher token t of the same sequence.
@@ -67,4 +67,4 @@ struct token_problems {
         .answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

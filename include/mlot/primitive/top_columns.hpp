@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/core/compute.hpp"
 #include "mlot/core/requirement.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// The columns of largest mass of every list, deterministically.
 ///
 ///   ids(b, 0), ids(b, 1), ... = the vocabulary ids v by descending mass(row(b), v)
@@ -36,4 +36,4 @@ struct top_columns {
     return all.answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -4,7 +4,7 @@
 #include "mlot/core/compute.hpp"
 #include "mlot/core/requirement.hpp"
 #include "mlot/core/token_rows.hpp"
-namespace mlot {
+namespace mlot::MLOT_SET {
 /// What one temperature of a softmax over the vocabulary leaves behind.
 template <real T, class Memory>
 struct tempered_mass {
@@ -68,4 +68,4 @@ struct vocabulary_mass {
     return all.answer();
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

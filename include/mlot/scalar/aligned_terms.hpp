@@ -3,7 +3,7 @@
 
 #include "mlot/primitive/aligned_terms.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 /// Sequence b of aligned_terms: what its terms are divided by, and a visit of its pairs as
 /// (teacher row, student row) of the tables.
 template <real T>
@@ -64,4 +64,4 @@ status run(device, aligned_terms_gradient<T, host_memory> const& p, workspace<ho
   }
   return {};
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

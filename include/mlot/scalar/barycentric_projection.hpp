@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/primitive/barycentric_projection.hpp"
 #include "mlot/scalar/plan_rows.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 /// A fault names the first point that is not finite.
 template <real T>
 status check_points(matrix_view<T const, host_memory> points) {
@@ -36,4 +36,4 @@ status run(device, barycentric_projection<T, host_memory, Cost> const& p,
   });
   return {};
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

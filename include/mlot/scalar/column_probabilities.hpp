@@ -3,7 +3,7 @@
 
 #include "mlot/primitive/column_probabilities.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 template <real T, real From>
 status run(device, column_probabilities<T, host_memory, From> const& p, workspace<host_memory>) {
   using std::exp, std::log;
@@ -22,4 +22,4 @@ status run(device, column_probabilities<T, host_memory, From> const& p, workspac
   }
   return {};
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

@@ -3,7 +3,7 @@
 
 #include "mlot/primitive/cross_entropy.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 template <real T, storage S>
 status run(device, cross_entropy<T, S, host_memory> const& p, workspace<host_memory>) {
   using std::log;
@@ -22,4 +22,4 @@ status run(device, cross_entropy<T, S, host_memory> const& p, workspace<host_mem
   }
   return {};
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/primitive/debiased_transport.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 template <real T>
 status run(device, debiased_transport<T, host_memory> const& p, workspace<host_memory>) {
   for (index_t b = 0; b < p.batch.problems(); ++b) {
@@ -17,4 +17,4 @@ status run(device, debiased_transport<T, host_memory> const& p, workspace<host_m
   }
   return {};
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

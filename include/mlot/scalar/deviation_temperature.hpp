@@ -3,7 +3,7 @@
 
 #include "mlot/primitive/deviation_temperature.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 template <real T, storage S>
 status run(device, deviation_temperature<T, S, host_memory> const& p, workspace<host_memory>) {
   using std::sqrt;
@@ -54,4 +54,4 @@ status run(device, deviation_temperature_gradient<T, S, G, host_memory> const& p
   }
   return {};
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

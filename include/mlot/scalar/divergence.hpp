@@ -6,7 +6,7 @@
 #include "mlot/primitive/divergence.hpp"
 #include "mlot/scalar/logit_gradient.hpp"
 #include "mlot/scalar/vocabulary_mass.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 /// log p(z) = (z - maximum) inverse_temperature - log_partition, of one token.
 template <real T>
 struct softmax_of_token {
@@ -297,4 +297,4 @@ status run(device, dense_divergence<T, Kind, Teacher, S, G> const& p,
     });
   return {};
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/primitive/gather_columns.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 template <real T, storage S>
 status run(device, gather_columns<T, S, host_memory> const& p, workspace<host_memory>) {
   for (index_t b = 0; b < p.tokens.sequences(); ++b)
@@ -12,4 +12,4 @@ status run(device, gather_columns<T, S, host_memory> const& p, workspace<host_me
       }
   return {};
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

@@ -3,7 +3,7 @@
 #include <tuple>
 
 #include "mlot/core/workspace.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 /// Distinct columns for all rows, with the least sum of costs:
 ///
 ///   minimise  sum_r cost(r, e_r)  over choices e_r for which the columns column(r, e_r) differ
@@ -107,4 +107,4 @@ class linear_assignment {
   host::vector<index_t> settled_for_;  // the last row for which its distance became final
   host::vector<index_t> reached_;      // columns, those whose distance is final first
 };
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

@@ -2,7 +2,7 @@
 #include "mlot/primitive/logit_gradient.hpp"
 #include "mlot/primitive/vocabulary_mass.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 /// Token i's gradient row without its sparse entries: sum over c of
 /// coefficient[c] exp((z - maximum) inverse_temperature[c]).
 template <real T>
@@ -97,4 +97,4 @@ status run(device, logit_gradient<T, S, G, host_memory> const& p, workspace<host
   });
   return {};
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

@@ -6,7 +6,7 @@
 #include "mlot/primitive/match_columns.hpp"
 #include "mlot/scalar/device.hpp"
 #include "mlot/scalar/linear_assignment.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 /// For each of K columns, the K ids of least cost among those offered, by cost and id; and the
 /// matching that they make. Ids from V on are zero columns: what exact uses where K exceeds V.
 class cheapest_ids {
@@ -103,11 +103,13 @@ class cheapest_ids {
     index_t const k = columns();
     index_t* const ids = different_.data;  // one column of the problem for every different id
     for (index_t l = 0; l < k; ++l) std::copy_n(&id_(l, 0), edges, ids + l * edges);
-    std::sort(ids, ids + k * edges);
+    // Without an order of ours they would be one symbol for all instruction sets.
+    auto const before = [](index_t a, index_t b) { return a < b; };
+    std::sort(ids, ids + k * edges, before);
     index_t* const end = std::unique(ids, ids + k * edges);
     for (index_t l = 0; l < k; ++l)
       for (index_t e = 0; e < edges; ++e)
-        column_(l, e) = std::lower_bound(ids, end, id_(l, e)) - ids;
+        column_(l, e) = std::lower_bound(ids, end, id_(l, e), before) - ids;
     host::matrix<index_t const> const column{column_.data, k, edges, k};
     host::matrix<double const> const cost{cost_.data, k, edges, k};
     if (!assignment_.solve(column, cost)) return false;
@@ -195,4 +197,4 @@ status run(device, match_columns<T, S, host_memory> const& p, workspace<host_mem
   }
   return {};
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

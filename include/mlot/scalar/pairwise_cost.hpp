@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/primitive/pairwise_cost.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 template <real T, class Ground, storage Table>
 status run(device, pairwise_cost<T, host_memory, Ground, Table> const& p, workspace<host_memory>) {
   for (index_t b = 0; b < p.batch.problems(); ++b)
@@ -32,4 +32,4 @@ status run(device, pairwise_cost_gradient<T, host_memory, Ground, Table> const& 
       }
   return {};
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

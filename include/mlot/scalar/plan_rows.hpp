@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/primitive/plan_rows.hpp"
 #include "mlot/scalar/sinkhorn_problem.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 /// Calls body(b, i, row) for every row token i of every problem b, in order. `memory` has room for
 /// the longest row.
 template <real T, class Cost, class Body>
@@ -33,4 +33,4 @@ status run(device, plan_rows<T, host_memory, Cost, Receive> const& p,
   for_plan_rows(p.of, space.vector<T>(p.of.batch.longest_row), p.receive);
   return {};
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/primitive/problem_copy.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 template <real T, real From>
 status run(device, problem_copy<T, host_memory, From> const& p, workspace<host_memory>) {
   for (index_t b = 0; b < p.batch.problems(); ++b) {
@@ -12,4 +12,4 @@ status run(device, problem_copy<T, host_memory, From> const& p, workspace<host_m
   }
   return {};
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

@@ -4,7 +4,7 @@
 
 #include "mlot/primitive/ranked_difference.hpp"
 #include "mlot/scalar/logit_gradient.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 /// Calls visit(i) for the teacher token of each pair of student token j, of sequence b.
 template <class Visit>
 void for_each_teacher_of(token_pairs<host_memory> const& pairs,
@@ -123,4 +123,4 @@ status run(device, ranked_difference<T, Teacher, Student, Gradient, host_memory>
     });
   return {};
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

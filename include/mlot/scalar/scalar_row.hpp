@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "mlot/core/view.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 /// The passes over a student's row, as the scalar device makes them.
 template <real T>
 struct scalar_row {
@@ -45,4 +45,4 @@ struct scalar_row {
     return z > -infinity<T> ? T(exp(T((z - top) * inverse))) : T(0);
   }
 };
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/primitive/segment_sums.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 template <real T>
 status run(device, segment_sums<T, host_memory> const& p, workspace<host_memory>) {
   for (index_t b = 0; b < p.segments(); ++b) {
@@ -11,4 +11,4 @@ status run(device, segment_sums<T, host_memory> const& p, workspace<host_memory>
   }
   return {};
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/primitive/sequence_totals.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 template <real T>
 status run(device, sequence_totals<T, host_memory> const& p, workspace<host_memory>) {
   constexpr int terms = sequence_totals<T, host_memory>::terms_of_a_sequence;
@@ -16,4 +16,4 @@ status run(device, sequence_totals<T, host_memory> const& p, workspace<host_memo
   p.out(terms) = total;
   return {};
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

@@ -3,7 +3,7 @@
 
 #include "mlot/core/function_ref.hpp"
 #include "mlot/scalar/sinkhorn_problem.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 /// Half a step: the scaling (or its logarithm) that gives one line of the kernel, weighed by the
 /// other side's scalings, the mass `marginal`. Nothing to scale: no mass.
 template <real T, class Kernel, class Scaling>
@@ -161,4 +161,4 @@ template <real T, class Cost>
 status run(device, sinkhorn<T, host_memory, Cost> const& p, workspace<host_memory>) {
   return iterate_all(with_cost(p, any_cost_of(p)));
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

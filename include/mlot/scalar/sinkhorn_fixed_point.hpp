@@ -10,7 +10,7 @@
 ///
 /// The matrix is applied in one sweep over P: row i's product with y, divided by a_i, weighs that
 /// row into the columns.
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 /// The system's vectors, of all problems.
 template <real T>
 struct fixed_point_scratch {
@@ -214,4 +214,4 @@ void write_envelope_gradients(Gradient const& p, Problem const& problem) {
       [&](index_t j) { return T(relative(problem.v(r, j), problem.b_of(j)) - constant); },
       [&](index_t i) { return problem.a(i); });
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

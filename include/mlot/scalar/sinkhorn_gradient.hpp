@@ -2,7 +2,7 @@
 #include "mlot/primitive/sinkhorn_gradient.hpp"
 #include "mlot/scalar/sinkhorn.hpp"
 #include "mlot/scalar/sinkhorn_fixed_point.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 /// x^r and y^r of all problems, and the log-adjoints alpha and beta.
 template <real T>
 struct sinkhorn_adjoints {
@@ -260,4 +260,4 @@ status run(device, sinkhorn_table_gradient<T, host_memory, Ground, Derivative, T
                                    all.column);
   return {};
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

@@ -4,7 +4,7 @@
 
 #include "mlot/primitive/sinkhorn.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 /// The costs of one problem, computed where they are asked for.
 template <real T, class Ground, storage Table>
 struct computed_cost {
@@ -328,4 +328,4 @@ template <real T, class Cost>
   problem.absorbs = range <= safe;
   return {};
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

@@ -7,7 +7,7 @@
 #include "mlot/scalar/divergence.hpp"
 #include "mlot/scalar/scalar_row.hpp"
 #include "mlot/scalar/sparse_space.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 template <real T, class Kind, storage Teacher, storage S, storage G>
 using sparse_divergence =
     divergence<T, Kind, sparse_teacher<T, Teacher, host_memory>, S, G, host_memory>;
@@ -270,4 +270,4 @@ status run(device, sparse_divergence<T, Kind, Teacher, S, G> const& p,
   write_divergences(p, lists.pairs, lists.value, lists.entropy);
   return {};
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

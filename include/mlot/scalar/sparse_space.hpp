@@ -1,6 +1,6 @@
 #pragma once
 #include "mlot/core/workspace.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 /// What a thread works in. Outcomes are the listed ids, then all others as one.
 template <real T>
 struct sparse_space {
@@ -44,4 +44,4 @@ struct sparse_spaces {
  private:
   static constexpr index_t rounded(index_t size) { return (size + line - 1) / line * line; }
 };
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/primitive/table_product.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 template <real T, real From>
 status run(device, table_product<T, host_memory, From> const& p, workspace<host_memory>) {
   From const one(1);
@@ -11,4 +11,4 @@ status run(device, table_product<T, host_memory, From> const& p, workspace<host_
     for (index_t l = 0; l < p.left.cols; ++l) p.out(i, l) = T(From(p.left(i, l) * right(i, l)));
   return {};
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

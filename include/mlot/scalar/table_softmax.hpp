@@ -3,7 +3,7 @@
 
 #include "mlot/primitive/table_softmax.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 template <real T>
 status run(device, table_softmax<T, host_memory> const& p, workspace<host_memory>) {
   using std::exp, std::log;
@@ -36,4 +36,4 @@ status run(device, table_softmax_gradient<T, host_memory> const& p, workspace<ho
   }
   return {};
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/primitive/token_problems.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 template <real T>
 status run(device, token_problems<T, host_memory> const& p, workspace<host_memory>) {
   index_t const k = p.width();
@@ -16,4 +16,4 @@ status run(device, token_problems<T, host_memory> const& p, workspace<host_memor
     }
   return {};
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

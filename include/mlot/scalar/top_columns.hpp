@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/primitive/top_columns.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 /// Keeps the best K of the ids offered so far, sorted; offers come in rising id order.
 template <storage T>
 struct ranking {
@@ -35,4 +35,4 @@ status run(device, top_columns<T, host_memory> const& p, workspace<host_memory>)
   }
   return {};
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/primitive/vocabulary_mass.hpp"
 #include "mlot/scalar/device.hpp"
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 /// The first logit of a row that is NaN or +inf, as a fault; `row` is known to have one.
 template <real T, storage S>
 status unusable_logit(matrix_view<S const, host_memory> logits, index_t row) {
@@ -47,4 +47,4 @@ status run(device, vocabulary_mass<T, S, host_memory> const& p, workspace<host_m
     }
   return {};
 }
-}  // namespace mlot::scalar
+}  // namespace mlot::MLOT_SET::scalar

@@ -4,7 +4,7 @@
 /// The head and the tail of adaptive KL without sorting: the value of log q at which the sum of
 /// all below passes 1/2 is looked for by halving, which takes some ten sweeps over a row that is in
 /// the caches.
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 template <class Batch, class Kind, storage Teacher, storage S>
 struct head_and_tail {
   using T = typename Batch::value_type;
@@ -81,4 +81,4 @@ template <class Batch, class Kind, storage Teacher, storage S>
 typename Batch::value_type adaptive_share(compared_rows<Batch, Kind, Teacher, S> const& row) {
   return head_and_tail<Batch, Kind, Teacher, S>{row}.share();
 }
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

@@ -3,7 +3,7 @@
 #include "mlot/simd/device.hpp"
 #include "mlot/simd/lanes.hpp"
 #include "mlot/simd/parallel.hpp"
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 using scalar::aligned_sequence;
 
 template <real T>
@@ -70,4 +70,4 @@ status run(device<Arch>, aligned_terms_gradient<T, host_memory> const& p,
   });
   return {};
 }
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

@@ -3,7 +3,7 @@
 #include "mlot/simd/plan_rows.hpp"
 /// A row of P is made once, and then meets the points' columns, which lie turned: lanes run over
 /// column tokens, and four columns share the loads of P. Rows do not meet, so neither do threads.
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 using scalar::any_problem;
 using scalar::check_points;
 using scalar::with_cost;
@@ -88,4 +88,4 @@ status run(device<Arch>, barycentric_projection<T, host_memory, Cost> const& p,
   });
   return {};
 }
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

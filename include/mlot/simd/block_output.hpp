@@ -4,7 +4,7 @@
 
 #include "mlot/simd/lanes.hpp"
 #include "mlot/simd/streaming_store.hpp"
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 /// Writes a part of a row from a buffer that begins on a cache line, past the caches where it
 /// `streams`: then finish_streaming() has to follow.
 template <class Batch, storage G>
@@ -28,4 +28,4 @@ inline void write_block(G* out, typename Batch::value_type const* from, index_t 
   }
   plainly(v, count);
 }
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

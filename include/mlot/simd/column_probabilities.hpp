@@ -6,7 +6,7 @@
 #include "mlot/simd/exponentials.hpp"
 #include "mlot/simd/lanes.hpp"
 #include "mlot/simd/parallel.hpp"
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 template <class Arch, has_lanes T, has_lanes From>
 status run(device<Arch>, column_probabilities<T, host_memory, From> const& p,
            workspace<host_memory> scratch) {
@@ -34,4 +34,4 @@ status run(device<Arch>, column_probabilities<T, host_memory, From> const& p,
   });
   return {};
 }
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

@@ -5,7 +5,7 @@
 /// Where the iterations find rows of C: in a matrix, or computed from tables, a group of rows of
 /// one block at a time. What makes the rows is behind a pointer, so that all that reads them is
 /// compiled once.
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 using scalar::any_cost;
 using scalar::any_problem;
 using scalar::computed_cost;
@@ -129,4 +129,4 @@ struct cost_source {
     return Batch::load_aligned(lane);
   }
 };
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

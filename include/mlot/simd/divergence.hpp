@@ -12,7 +12,7 @@
 /// A token at a time: the sums over its row and the teacher's, which come from memory for that;
 /// then value and <p, h>; then the gradient, block by block, past the caches. What the last two
 /// need is made again from the logits, which the caches still have.
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 using scalar::compared_tokens;
 using scalar::dense_divergence;
 using scalar::unusable_logit;
@@ -196,4 +196,4 @@ status run(device<Arch>, dense_divergence<T, Kind, Teacher, S, G> const& p,
   write_divergences(p, own.all.pairs, own.value, own.entropy);
   return {};
 }
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

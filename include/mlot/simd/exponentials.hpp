@@ -3,7 +3,7 @@
 #include <type_traits>
 
 #include "mlot/simd/lanes.hpp"
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 /// exp(x), -inf included; NaN stays NaN. What lies below the smallest normal number may be 0, in
 /// double below twice that. In float for x <= 88: the relative error is below 2.5e-7 + 2e-9 |x|, in
 /// half the instructions of xsimd's. In double for every x: within one unit in the last place.
@@ -83,4 +83,4 @@ void with_exponentials(T const (&inverse)[3], int count, Body body) {
       e[2] = exponential(product(x, i2));
     });
 }
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

@@ -4,7 +4,7 @@
 #include "mlot/simd/device.hpp"
 #include "mlot/simd/lanes.hpp"
 #include "mlot/simd/parallel.hpp"
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 /// Bound by cache misses, not by arithmetic: threads over tokens, scalar loads.
 template <class Arch, has_lanes T, storage S>
 status run(device<Arch>, gather_columns<T, S, host_memory> const& p, workspace<host_memory>) {
@@ -20,4 +20,4 @@ status run(device<Arch>, gather_columns<T, S, host_memory> const& p, workspace<h
                });
   return {};
 }
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

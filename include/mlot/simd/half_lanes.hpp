@@ -9,7 +9,7 @@
 #endif
 /// half and bfloat16 converted in registers, bit by bit as the scalar conversions do. xsimd has no
 /// lanes of 16 bits that widen, so these are the compiler's own vectors (gcc, clang).
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 template <class Batch, class S>
 concept has_half_lanes = std::same_as<typename Batch::value_type, float> &&
     (std::same_as<S, half> || std::same_as<S, bfloat16>);
@@ -106,4 +106,4 @@ inline void narrow_lanes(S* to, Batch const& x) {
       typename bits::narrow);
   std::memcpy(static_cast<void*>(to), &stored, sizeof stored);
 }
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

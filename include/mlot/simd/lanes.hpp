@@ -11,7 +11,7 @@
 #include "mlot/simd/half_lanes.hpp"
 /// What the kernels need of xsimd. Names that differ between its releases live here and nowhere
 /// else; so do the last lanes of a row.
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 /// A scalar that has lanes on this architecture.
 template <class T>
 concept has_lanes = std::same_as<T, float> || std::same_as<T, double>;
@@ -292,4 +292,4 @@ inline void store_lanes(S* to, Batch const& x, first_lanes which) {
     std::memcpy(to, lane, std::size_t(which.count) * sizeof(S));
   }
 }
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

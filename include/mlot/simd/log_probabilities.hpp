@@ -7,7 +7,7 @@
 #include "mlot/simd/lanes.hpp"
 #include "mlot/simd/logarithm.hpp"
 #include "mlot/simd/vocabulary_mass.hpp"
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 using scalar::softmax_of_token;
 
 /// A row of logits as log-probabilities, in lanes.
@@ -78,4 +78,4 @@ struct compared_rows {
     }
   }
 };
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

@@ -4,7 +4,7 @@
 
 #include "mlot/divergence/probability_pair.hpp"
 #include "mlot/simd/lanes.hpp"
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 /// log x for finite normal x > 0. In float within 2e-7 of the result, however near 0 it is, in a
 /// third of the instructions of xsimd's; in double within one unit in the last place.
 /// tests/simd/logarithm_test.cpp asserts both. Multiplications are named, so that all copies of a
@@ -59,9 +59,9 @@ inline Batch any_logarithm(Batch const& x) {
   Batch const log = xsimd::select(x < inf, Batch(logarithm(scaled) - shift), x);
   return xsimd::select(x > none, log, xsimd::select(x < none, inf - inf, x - inf));
 }
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS
 
-namespace mlot {
+namespace mlot::MLOT_SET {
 template <class T, class Arch>
 struct logarithm_of<xsimd::batch<T, Arch>> {
   using batch = xsimd::batch<T, Arch>;
@@ -74,4 +74,4 @@ struct multiply_add_of<xsimd::batch<T, Arch>> {
     return simd::multiply_add(x, y, z);
   }
 };
-}  // namespace mlot
+}  // namespace mlot::MLOT_SET

@@ -13,7 +13,7 @@
 /// A row is read once and written once, vector by vector, past the caches where the gradient is too
 /// large for them anyway: reading and writing then overlap all the time. The few vectors that
 /// sparse entries fall into stop on the way for them.
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 using scalar::dense_part;
 using scalar::dense_part_of;
 using scalar::for_rows_without_token;
@@ -168,4 +168,4 @@ status run(device<Arch>, logit_gradient<T, S, G, host_memory> const& p,
   });
   return {};
 }
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

@@ -18,7 +18,7 @@
 /// A few blocks' probabilities of some tokens are made at a time, in memory's order, and stay in
 /// the first-level cache while the columns go by. Which blocks a chunk has depends on the data
 /// alone, never on threads.
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 using scalar::cheapest_ids;
 using scalar::unusable_costs;
 using scalar::write_matching;
@@ -369,4 +369,4 @@ status run(device<Arch>, match_columns<T, S, host_memory> const& given,
     if (all.matched(b) == 0) return unusable_costs(b);
   return {};
 }
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

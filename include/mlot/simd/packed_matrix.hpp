@@ -6,7 +6,7 @@
 /// Lanes read rows whose elements are adjacent. Where a view's are not (a table that lies column by
 /// column), the call works on a copy in its scratch: one set of kernels, and the same bits, for
 /// every stride.
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 template <class T>
 [[gnu::noinline, gnu::cold]] void copy_matrix(matrix_view<T const, host_memory> from,
                                               matrix_view<T, host_memory> to) {
@@ -36,4 +36,4 @@ struct packed_matrix {
     if (copied && given.data != nullptr) copy_matrix<number>(copy, given);
   }
 };
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

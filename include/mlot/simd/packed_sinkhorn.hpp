@@ -2,7 +2,7 @@
 #include "mlot/primitive/sinkhorn.hpp"
 #include "mlot/primitive/table_cost.hpp"
 #include "mlot/simd/packed_matrix.hpp"
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 /// A cost from tables, which are turned in any case.
 template <class Cost>
 struct packed_cost {
@@ -34,4 +34,4 @@ struct packed_sinkhorn {
   }
   [[gnu::noinline]] void load() const { row_scaling.load(), column_scaling.load(), cost.load(); }
 };
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

@@ -8,7 +8,7 @@
 #include "mlot/simd/lanes.hpp"
 #include "mlot/simd/row_blocks.hpp"
 #include "mlot/simd/turned_table.hpp"
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 /// sum + value(t, s).
 template <class Batch, class Ground>
 Batch add_value(Ground const& ground, Batch const& sum, Batch const& t, Batch const& s) {
@@ -191,4 +191,4 @@ status run(device<Arch>, pairwise_cost_gradient<T, host_memory, Ground, Table> c
   });
   return {};
 }
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

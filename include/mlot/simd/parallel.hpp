@@ -5,7 +5,7 @@
 #ifdef _OPENMP
 #  include <omp.h>
 #endif
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 /// Threads that go through the same code together, each with its share.
 struct team {
   index_t rank = 0, size = 1;
@@ -96,4 +96,4 @@ MLOT_COMPILED_ONCE inline void parallel_for_ranks(index_t count, index_t ranks, 
 #endif
   for (index_t i = 0; i < count; ++i) body(i, 0);
 }
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

@@ -2,7 +2,7 @@
 #include "mlot/scalar/plan_rows.hpp"
 #include "mlot/simd/sinkhorn.hpp"
 #include "mlot/simd/sinkhorn_fixed_point.hpp"
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 using scalar::any_problem;
 using scalar::with_cost;
 
@@ -58,4 +58,4 @@ status run(device<Arch>, plan_rows<T, host_memory, Cost, Receive> const& p,
   }
   return {};
 }
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

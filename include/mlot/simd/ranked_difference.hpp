@@ -19,7 +19,7 @@
 ///   sum_l |p_(l) - s_(l)| = sum_v s(v) sign of id v + sum_u p(u) sign of id u,
 ///
 /// exactly 0 for equal probabilities.
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 using scalar::for_each_teacher_of;
 using scalar::for_rows_without_token;
 
@@ -278,4 +278,4 @@ status run(device<Arch>, ranked_difference<T, Teacher, Student, Gradient, host_m
     });
   return {};
 }
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

@@ -8,7 +8,7 @@
 /// How the transport kernels share their work. A problem's rows are cut into blocks; every block
 /// has its own column sums, and these are added block by block. So sums over rows do not depend on
 /// which thread took which block.
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 inline constexpr index_t least_block_rows = 64, most_blocks = 32;
 
 /// Scratch of every block of a batch: its column sums, a row to work in, and its share of a total.
@@ -133,4 +133,4 @@ MLOT_COMPILED_ONCE inline void for_problems(problem_batch<host_memory> const& ba
   });
   parallel_for(small, 1, work, [&](index_t n) { body(order(n), team{}); });
 }
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

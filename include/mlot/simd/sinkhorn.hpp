@@ -6,7 +6,7 @@
 #include "mlot/simd/device.hpp"
 #include "mlot/simd/packed_sinkhorn.hpp"
 #include "mlot/simd/sinkhorn_domains.hpp"
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 using scalar::any_problem;
 using scalar::any_sinkhorn;
 using scalar::choose_domain;
@@ -244,4 +244,4 @@ status run(device<Arch>, sinkhorn<T, host_memory, Cost> const& p, workspace<host
   all.packed.row_scaling.store(), all.packed.column_scaling.store(), all.plan.store();
   return {};
 }
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

@@ -1,7 +1,7 @@
 #pragma once
 #include "mlot/simd/sinkhorn_lanes.hpp"
 /// What a step back through an iteration is, in either domain.
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 using scalar::any_problem;
 
 /// x^r and y^r of all problems, from N down to 1, the first adjoint of log u, and the columns'
@@ -297,4 +297,4 @@ struct adjoints {
     T const* y(index_t r) const { return y1 + (r - 1) * y_stride; }
   };
 };
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

@@ -9,7 +9,7 @@
 /// that row into the column sums while it is in cache. In the log domain the exponentials that
 /// normalise a row, weighed by its new scaling, are what its columns have to sum: one exponential
 /// an entry, not two. A domain is a number, asked once a row or once a batch of columns.
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 using scalar::any_problem;
 
 /// The iterations of one problem. The scaling domain: `plan` holds the kernel until the end,
@@ -205,4 +205,4 @@ struct domain_iterations {
            std::any_of(column, column + problem.columns, grown);
   }
 };
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

@@ -5,7 +5,7 @@
 #include "mlot/simd/sinkhorn_lanes.hpp"
 /// The derivatives that need the last scalings alone, in either domain. A plan is stored where
 /// there is a matrix for the gradient, and made anew in every sweep where there is none.
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 using scalar::any_cost;
 using scalar::any_problem;
 using scalar::fixed_point_vectors;
@@ -195,4 +195,4 @@ struct fixed_point_in_lanes
     }
   }
 };
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

@@ -8,7 +8,7 @@
 /// The unrolled gradient takes one sweep an iteration. Where the cost is a matrix, the last sweep
 /// and the pass that writes dSD/dC are one: a row is finished while it is in cache. Where it is
 /// computed, dSD/dC is made tile by tile and goes into the student's gradient at once.
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 using scalar::any_cost;
 using scalar::any_problem;
 using scalar::any_sinkhorn;
@@ -290,4 +290,4 @@ status run(device<Arch>,
         for (index_t l = 0; l < p.student_gradient.cols; ++l) p.student_gradient(j, l) = T(0);
   return {};
 }
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

@@ -4,7 +4,7 @@
 #include "mlot/scalar/sinkhorn.hpp"
 #include "mlot/simd/cost_rows.hpp"
 /// What the iterations and their gradient share.
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 /// The absorbed domain's centres (row 0) and factors (row 1) of all problems.
 template <class T>
 struct absorption_scratch {
@@ -86,4 +86,4 @@ template <class Batch, class T, class RowsOf, class Weigh>
     });
   });
 }
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

@@ -9,7 +9,7 @@
 #include "mlot/simd/vocabulary_mass.hpp"
 /// A token at a time. Its row comes from memory once, into a thread's own that the caches keep; the
 /// passes over it are in lanes, what is done with the few outcomes is the scalar device's.
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 using scalar::sparse_divergence;
 using scalar::sparse_lists;
 using scalar::sparse_space;
@@ -123,4 +123,4 @@ status run(device<Arch>, sparse_divergence<T, Kind, Teacher, S, G> const& p,
   write_divergences(p, lists.pairs, lists.value, lists.entropy);
   return {};
 }
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

@@ -4,7 +4,9 @@
 #if defined(__SSE2__)
 #  include <immintrin.h>
 #endif
-namespace mlot::simd {
+
+#include "mlot/core/instruction_set.hpp"
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 /// An output at least this large leaves no cache with anything that its reader would find. Tests
 /// set it low: everywhere in a program, or nowhere.
 #ifdef MLOT_LEAST_STREAMED_OUTPUT
@@ -46,4 +48,4 @@ inline void finish_streaming() {
   _mm_sfence();
 #endif
 }
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

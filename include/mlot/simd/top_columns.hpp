@@ -3,7 +3,7 @@
 #include "mlot/simd/device.hpp"
 #include "mlot/simd/lanes.hpp"
 #include "mlot/simd/parallel.hpp"
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 using scalar::ranking;
 
 /// Whole batches below the last kept mass are passed over; the others are offered one by one.
@@ -29,4 +29,4 @@ requires has_lanes<accumulator_t<S>> status run(device<Arch>, top_columns<S, hos
   });
   return {};
 }
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

@@ -3,7 +3,7 @@
 
 #include "mlot/primitive/pairwise_cost.hpp"
 #include "mlot/simd/parallel.hpp"
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 /// The tables of a batch as the cost's kernels read them. The student's is turned, so that lanes
 /// run over its tokens, and cut into panels: some tokens of one problem, (K, width), in one piece.
 /// A panel stays in the first-level cache while teacher rows go by, whatever the number of tokens
@@ -51,4 +51,4 @@ struct turned_tables {
       });
   }
 };
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

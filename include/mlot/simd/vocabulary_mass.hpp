@@ -14,7 +14,7 @@
 /// A sequence's tokens are summed in two halves, each token by token, then added. That leaves two
 /// ways to share the work, with the same bits: a thread takes a half; or, with many more threads
 /// than halves, first rows, then columns.
-namespace mlot::simd {
+namespace mlot::MLOT_SET::simd::MLOT_THREADS {
 using scalar::unusable_logit;
 
 inline constexpr index_t mass_halves = 2;
@@ -291,4 +291,4 @@ status run(device<Arch>, vocabulary_mass<T, S, host_memory> const& p,
                 [&](index_t b, index_t begin, index_t end) { pass.add_halves(b, begin, end); });
   return {};
 }
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

@@ -1,17 +1,17 @@
 #pragma once
-namespace mlot::scalar {
+namespace mlot::MLOT_SET::scalar {
 struct device {};
-}  // namespace mlot::scalar
-namespace mlot::simd {
+}  // namespace mlot::MLOT_SET::scalar
+namespace mlot::MLOT_SET::simd {
 struct team {};
-}  // namespace mlot::simd
+}  // namespace mlot::MLOT_SET::simd
 namespace mlot {
 namespace on {
 struct nested {};
 }  // namespace on
 }  // namespace mlot
 
-namespace mlot::on {
+namespace mlot::MLOT_SET::on {
 /// An alias is right; what follows is not.
 using scalar = mlot::scalar::device;
 template <class Arch, class Other = Arch>
@@ -22,4 +22,6 @@ T exponential(T x) {
 }
 using mlot::scalar::device;
 inline constexpr int most = 3;
-}  // namespace mlot::on
+}  // namespace mlot::MLOT_SET::on
+#ifdef _OPENMP
+#endif
