@@ -23,9 +23,9 @@ struct dense_part {
 };
 
 template <real T, storage S, storage G>
-dense_part<T> dense_part_of(logit_gradient<T, S, G, host_memory> const& p, index_t i) {
+dense_part<T> dense_part_of(logit_gradient<T, S, G, host_memory> const& p, int sets, index_t i) {
   dense_part<T> dense;
-  for (int c = 0; c < p.column_gradients(); ++c) {
+  for (int c = 0; c < sets; ++c) {
     column_gradient<T, host_memory> const& from = p.columns[c];
     wide_t<T> sum(0);
     for (index_t l = 0; l < from.ids.cols; ++l) sum += from.at(i, l);
@@ -75,11 +75,12 @@ void for_rows_without_token(token_rows<host_memory> const& tokens, index_t rows,
 template <real T, storage S, storage G>
 status run(device, logit_gradient<T, S, G, host_memory> const& p, workspace<host_memory>) {
   index_t const vocabulary = p.logits.cols;
+  int const sets = p.column_gradients();
   for (index_t b = 0; b < p.tokens.sequences(); ++b)
     for (index_t i = p.tokens.offset(b); i < p.tokens.offset(b + 1); ++i) {
       index_t const r = p.tokens.row(i);
       if (r < 0) continue;
-      dense_part<T> const dense = dense_part_of(p, i);
+      dense_part<T> const dense = dense_part_of(p, sets, i);
       bool const masked = label_is_masked(p, r);
       T const top = p.maximum(i);
       for (index_t v = 0; v < vocabulary; ++v) {

@@ -109,7 +109,7 @@ struct gradient_row {
 
   void write() {
     if (r < 0) return;
-    dense_part<T> const dense = dense_part_of(p, i);
+    dense_part<T> const dense = dense_part_of(p, order.sets, i);
     if (dense.count == 0) {
       std::fill_n(&p.gradient(r, 0), vocabulary, store_as<G>(T(0)));
       return;
