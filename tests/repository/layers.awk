@@ -24,6 +24,7 @@ BEGIN {
   space["cuda"] = "mlot::MLOT_SET::simt::cuda"
   set_file = "mlot/core/instruction_set.hpp"
   forbidden = "throw|abort|exit|_Exit|quick_exit|terminate|printf|fprintf|puts|new|malloc|calloc|realloc"
+  macros = "near|far|small|hyper|interface|IN|OUT|OPTIONAL|I"
 }
 
 function say(what) { print FILENAME ":" FNR ": " what }
@@ -122,10 +123,15 @@ FNR == 1 {
   check_namespaces(code)
   if (code ~ /_OPENMP/ && FILENAME != set_file) threads[FILENAME] = 1
   gsub(/::new \(static_cast<void\*>/, "", code)  # in memory that is there
+  called = code
+  gsub(/\([a-z_:]*(<[A-Za-z0-9_:]*>)?(::)?(min|max)(<[A-Za-z0-9_:]*>)?\)/, "", called)
+  if ((" " called) ~ /[^A-Za-z0-9_](min|max) *[<(]/) say("write (std::min)(...), (std::max)(...): they are macros where windows.h is")
   gsub(/[^A-Za-z0-9_]+/, " ", code)
   n = split(code, word, " ")
   for (i = 1; i <= n; ++i)
     if (word[i] ~ ("^(" forbidden ")$")) say("mentions " word[i])
+  for (i = 1; i <= n; ++i)
+    if (word[i] ~ ("^(" macros ")$")) say("a platform\047s headers have a macro " word[i])
 }
 
 # What scalar/ has beside the versions of contracts may serve simd/ alone.

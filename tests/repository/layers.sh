@@ -6,6 +6,7 @@
 # - Every namespace is that of the instruction set, and what asks for _OPENMP stands in one of MLOT_THREADS within it.
 # - losses.hpp includes every loss and names no device; an umbrella includes it, and all files of its devices (of scalar/,
 #   the versions of contracts).
+# - No name is one that a platform's headers make a macro of, min and max among them.
 # - Nothing throws, prints, ends the program or allocates.
 set -eu
 rules=$(cd "$(dirname "$0")" && pwd)/layers.awk

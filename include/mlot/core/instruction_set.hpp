@@ -76,7 +76,7 @@
 #    define MLOT_SET_WITH_AVX                                                                  \
       MLOT_SET_JOIN(MLOT_SET_WITH_AVX512, MLOT_SET_LETTER(N, __AVXVNNI__),                     \
                     MLOT_SET_LETTER(u, __AVXVNNIINT8__), MLOT_SET_LETTER(U, __AVXVNNIINT16__), \
-                    MLOT_SET_LETTER(I, __AVXIFMA__), MLOT_SET_LETTER(Z, __AVXNECONVERT__),     \
+                    MLOT_SET_LETTER(j, __AVXIFMA__), MLOT_SET_LETTER(Z, __AVXNECONVERT__),     \
                     MLOT_SET_LETTER(g, __GFNI__), MLOT_SET_LETTER(e, __AVX512ER__))
 #    define MLOT_INSTRUCTION_SET                                                                  \
       MLOT_SET_JOIN(MLOT_SET_WITH_AVX, MLOT_SET_LETTER(x, __XOP__), MLOT_SET_LETTER(y, __FMA4__), \

@@ -137,7 +137,7 @@ class requirement {
   }
 
  private:
-  static constexpr index_t max_index = std::numeric_limits<index_t>::max();
+  static constexpr index_t max_index = (std::numeric_limits<index_t>::max)();
   /// A view without its types.
   struct vector_shape {
     index_t size, stride;

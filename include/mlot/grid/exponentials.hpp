@@ -22,7 +22,7 @@ MLOT_DEVICE T power_of_two(T x) {
 }
 
 template <class T>
-inline constexpr T largest = std::numeric_limits<T>::max();
+inline constexpr T largest = (std::numeric_limits<T>::max)();
 
 /// Whether the host's check would let `tau` pass.
 template <class T>

@@ -80,14 +80,14 @@ class block_assignment {
     auto const owner = all.owner.row(problem), settled_for = all.settled_for.row(problem);
     if (block.thread() == 0) s.reached = 0;
     block.sync();
-    double far = 0;
+    double reach = 0;
     index_t row = start, end = -1;
     while (end < 0) {
       for (index_t e = block.thread(); e < k; e += Block::threads) {
         index_t const c = all.column(problem, row * k + e);
         double const reduced = all.cost(problem, row * k + e) - all.row_price(problem, row) -
                                all.column_price(problem, c);
-        double const d = far + reduced;
+        double const d = reach + reduced;
         if (settled_for(c) == start || !(d < distance(c))) continue;
         if (distance(c) == infinity<double>) all.reached(problem, block.add(s.reached, 1)) = c;
         distance(c) = d;
@@ -103,7 +103,7 @@ class block_assignment {
       }
       best = block.all(best, nearer());
       if (best.column < 0) return false;
-      far = best.distance;
+      reach = best.distance;
       (best.owned == 0 ? end : row) = best.owned == 0 ? best.column : owner(best.column);
       if (block.thread() == 0) settled_for(best.column) = start;
       block.sync();
@@ -111,14 +111,14 @@ class block_assignment {
     for (int n = block.thread(); n < s.reached; n += Block::threads) {
       index_t const c = all.reached(problem, n);
       if (settled_for(c) == start && c != end) {
-        all.row_price(problem, owner(c)) += far - distance(c);
-        all.column_price(problem, c) -= far - distance(c);
+        all.row_price(problem, owner(c)) += reach - distance(c);
+        all.column_price(problem, c) -= reach - distance(c);
       }
       distance(c) = infinity<double>;
     }
     block.sync();
     if (block.thread() == 0) {
-      all.row_price(problem, start) += far;
+      all.row_price(problem, start) += reach;
       move_up(start, end);
     }
     block.sync();

@@ -12,7 +12,7 @@
 namespace mlot::MLOT_SET::simt {
 /// Elements of a pack of arrays stored as these types: 16 bytes of the narrowest.
 template <class... S>
-inline constexpr int pack_width = int(std::max({16 / sizeof(S)...}));
+inline constexpr int pack_width = int((std::max)({16 / sizeof(S)...}));
 
 /// What a compiler cannot know of a pointer that comes in a struct, and loads are faster for.
 template <class S>

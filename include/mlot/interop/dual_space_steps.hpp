@@ -26,7 +26,7 @@ class dual_space_steps {
         D(of.teacher.width()),
         most_n(of.student.tokens.longest),
         most_m(of.teacher.tokens.longest),
-        chunk(std::min(of.options.chunk, std::max(most_n, most_m))) {}
+        chunk((std::min)(of.options.chunk, (std::max)(most_n, most_m))) {}
 
   void list() {
     check_data();
@@ -94,7 +94,7 @@ class dual_space_steps {
   array projected_teacher = new_array(most_n * d);    ///< H_t
   array projected_student = new_array(most_m * D);    ///< H_s
   // Of a chunk.
-  index_t const widest = std::max(loss.student.logits.cols, loss.teacher.logits.cols);
+  index_t const widest = (std::max)(loss.student.logits.cols, loss.teacher.logits.cols);
   array logits = new_array(chunk * widest);
   array maximum = new_array(chunk), partition = new_array(chunk);
   array compared = new_array(1), entropy = new_array(1), projected_entropy = new_array(1);
@@ -115,7 +115,7 @@ class dual_space_steps {
   array hidden_gradient = new_gradient(most_n * d);
   // What either model's logits are made with.
   array widened =
-      new_array(std::max(model_head<T, Student>::memory(d), model_head<T, Teacher>::memory(D)));
+      new_array((std::max)(model_head<T, Student>::memory(d), model_head<T, Teacher>::memory(D)));
   model_head<T, Student> const student_head{loss.student.head, widened};
   model_head<T, Teacher> const teacher_head{loss.teacher.head, widened};
 

@@ -28,7 +28,7 @@ void for_head_rows(pipeline<Device>& steps, model_head<T, S> const& head, Use us
     use(index_t(0), weight);
   } else {
     for (index_t first = 0; first < weight.rows; first += head.most_rows) {
-      auto const from = weight.row_range(first, std::min(head.most_rows, weight.rows - first));
+      auto const from = weight.row_range(first, (std::min)(head.most_rows, weight.rows - first));
       host::matrix<T> const to{head.widened.data, from.rows, from.cols, from.cols};
       steps.step(host_step{[&] {
         scalar::for_each_piece(Device{}, from.rows, from.rows * from.cols, [=](index_t v) {

@@ -64,7 +64,7 @@ struct fixed_point_solver {
   static_assert(std::floating_point<T>, "mlot: the implicit derivative computes in built-in types");
 
   static index_t solve(System const& system, derivative::implicit const& options) {
-    if (std::min(system.rows, system.columns) > options.direct) return iterate(system, options);
+    if ((std::min)(system.rows, system.columns) > options.direct) return iterate(system, options);
     decompose(system);
     return 0;
   }
@@ -90,14 +90,14 @@ struct fixed_point_solver {
     // The residual of the whole system is b^(1/2) times that of the reduced one.
     double const least = 4 * double(std::numeric_limits<T>::epsilon());
     double const enough =
-        std::max(options.tolerance, least) * system.scale() /
+        (std::max)(options.tolerance, least) * system.scale() /
         (std::sqrt(double(mass.maxCoeff())) * double(right.norm()) * double(unit));
     reduced_matrix<System> const matrix(system, normaliser);
     Eigen::ConjugateGradient<reduced_matrix<System>, Eigen::Lower | Eigen::Upper,
                              Eigen::IdentityPreconditioner>
         conjugate_gradients;
     conjugate_gradients.setMaxIterations(options.most_iterations)
-        .setTolerance(T(std::min(enough, 2.0)));
+        .setTolerance(T((std::min)(enough, 2.0)));
     vector const y = conjugate_gradients.compute(matrix).solve(right);
     // Only rounding can lead them astray, where nothing is left of a residual; y stays 0 then.
     bool const finite = y.allFinite();

@@ -103,8 +103,8 @@ status run(Device device, matrix_product<T, host_memory> const& p, workspace<hos
   for_each_piece(device, pieces, p.out.rows * p.out.cols * p.left.cols, [=](index_t piece) {
     one_thread_for_eigen const guard;
     index_t const i = piece / across * most_rows, j = piece % across * most_columns;
-    index_t const rows = std::min(most_rows, p.out.rows - i);
-    index_t const columns = std::min(most_columns, p.out.cols - j);
+    index_t const rows = (std::min)(most_rows, p.out.rows - i);
+    index_t const columns = (std::min)(most_columns, p.out.cols - j);
     Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>, Eigen::Unaligned,
                Eigen::OuterStride<>>
         out(&p.out(i, j), rows, columns, Eigen::OuterStride<>(p.out.row_stride));

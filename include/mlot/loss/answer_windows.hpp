@@ -58,10 +58,10 @@ inline status rows_from_windows(host::matrix<index_t const> labels, index_t igno
 inline index_t longest_span(host::matrix<index_t const> teacher_labels,
                             host::matrix<index_t const> student_labels, index_t ignore_index) {
   index_t most = 0;
-  for (index_t b = 0; b < std::min(teacher_labels.rows, student_labels.rows); ++b) {
+  for (index_t b = 0; b < (std::min)(teacher_labels.rows, student_labels.rows); ++b) {
     index_t const t = answer_window_of(teacher_labels.row(b), ignore_index, false).size;
     index_t const s = answer_window_of(student_labels.row(b), ignore_index, false).size;
-    most = std::max(most, std::min(t, s));
+    most = (std::max)(most, (std::min)(t, s));
   }
   return most;
 }

@@ -57,7 +57,7 @@ struct distillkitplus {
 
   /// Columns of the tables.
   constexpr index_t width() const {
-    return std::min(k, std::max(teacher_logits.cols, student_logits.cols));
+    return (std::min)(k, (std::max)(teacher_logits.cols, student_logits.cols));
   }
 
   constexpr status check() const {
@@ -106,7 +106,7 @@ void list_steps(
   auto const offset = steps.template matrix<index_t>(1, n + 1);
   steps.step(all_columns<memory>{.vocabulary = n + 1, .ids = offset});
   auto const each_token = [&](token_rows<memory> const& spans) {
-    return token_rows<memory>{offset.row(0), spans.row, std::min(n, index_t(1))};
+    return token_rows<memory>{offset.row(0), spans.row, (std::min)(n, index_t(1))};
   };
   auto const lent = [&](matrix_view<index_t, memory> ids) {
     return ids.data != nullptr ? ids : steps.template matrix<index_t>(n, width);

@@ -73,8 +73,8 @@ struct multi_level {
   }
   /// Columns of the tables.
   constexpr index_t width() const {
-    if (matches()) return std::min(options.k, teacher_vocabulary());
-    return std::min(options.k, std::max(teacher_vocabulary(), student_logits.cols));
+    if (matches()) return (std::min)(options.k, teacher_vocabulary());
+    return (std::min)(options.k, (std::max)(teacher_vocabulary(), student_logits.cols));
   }
   constexpr T divisor() const {
     if (options.reduce == reduction::divisor) return options.divisor;
@@ -203,7 +203,7 @@ void list_steps(pipeline<Device>& steps,
   // may only be written when the student's logits have proved usable.
   bool const outputs = ranks_teacher && (loss.teacher_columns.data != nullptr ||
                                          loss.teacher_transport_columns.data != nullptr);
-  index_t const widest = std::max(loss.teacher_logits.cols, loss.student_logits.cols);
+  index_t const widest = (std::max)(loss.teacher_logits.cols, loss.student_logits.cols);
   auto const new_mass = [&](bool wanted) {
     return wanted ? steps.template matrix<T>(sequences, widest) : matrix_view<T, memory>{};
   };

@@ -62,13 +62,13 @@ struct reference_code {
   constexpr index_t width() const {
     bool const own = matching == reference_matching::own;
     index_t const widest =
-        own ? std::max(teacher_logits.cols, student_logits.cols) : teacher_logits.cols;
-    return std::min(kept_columns, widest);
+        own ? (std::max)(teacher_logits.cols, student_logits.cols) : teacher_logits.cols;
+    return (std::min)(kept_columns, widest);
   }
   /// How many lists of columns the student has: one, or under greedy one a sequence.
   constexpr index_t student_groups() const {
     index_t const sequences = student_windows.sequences();
-    return matching == reference_matching::own ? std::min(sequences, index_t(1)) : sequences;
+    return matching == reference_matching::own ? (std::min)(sequences, index_t(1)) : sequences;
   }
 
   constexpr status check() const {
@@ -171,11 +171,11 @@ void list_steps(
   teacher.gather(steps);
   if (!greedy) steps.step(top_columns<T, memory>{.mass = student_mass, .ids = student.ids});
   if (greedy) {
-    index_t const tried = std::min(longest, width);
+    index_t const tried = (std::min)(longest, width);
     steps.step(match_columns<T, Student, memory>{
         .teacher = teacher.table.column_range(0, tried),
         .teacher_offset = loss.teacher_windows.offset,
-        .logits = loss.student_logits.column_range(0, std::min(longest, student.logits.cols)),
+        .logits = loss.student_logits.column_range(0, (std::min)(longest, student.logits.cols)),
         .tokens = loss.student_windows,
         .maximum = student.maximum,
         .partition = student.partition,

@@ -47,7 +47,7 @@ struct sinkd {
   constexpr index_t batches() const { return student_samples.sequences(); }
   constexpr bool has_labels() const { return !labels.label.empty(); }
   /// Columns of the tables.
-  constexpr index_t width() const { return std::max(teacher_logits.cols, student_logits.cols); }
+  constexpr index_t width() const { return (std::max)(teacher_logits.cols, student_logits.cols); }
 
   constexpr status check() const {
     requirement all;

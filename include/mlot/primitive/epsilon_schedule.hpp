@@ -58,7 +58,7 @@ std::size_t scratch_size(Device device,
 template <class Device, real T, class Cost>
 status run(Device device, epsilon_schedule<T, typename Device::memory, Cost> const& p,
            workspace<typename Device::memory> scratch) {
-  status answer = compute(device, p.stage(std::max(p.first, p.of.epsilon), true), scratch);
+  status answer = compute(device, p.stage((std::max)(p.first, p.of.epsilon), true), scratch);
   for (T epsilon = p.first * p.factor; epsilon > p.of.epsilon && answer.ok(); epsilon *= p.factor)
     answer = compute(device, p.stage(epsilon, false), scratch);
   return answer;

@@ -200,7 +200,7 @@ struct compared_pair {
                         : T(-infinity<T>);
     return {T(exp(log_q)), T(exp(log_p)), log_q, log_p, T(exp(-T(abs(T(log_q - log_p)))))};
   }
-  index_t widest() const { return std::max(p.teacher.logits.cols, p.student_logits.cols); }
+  index_t widest() const { return (std::max)(p.teacher.logits.cols, p.student_logits.cols); }
 
   /// Of an adaptive kind; `order` (m) is to work in.
   T forward_share(vector_view<index_t, host_memory> order) const {

@@ -53,11 +53,11 @@ class linear_assignment {
  private:
   bool add_row(index_t start, host::matrix<index_t const> column, host::matrix<double const> cost) {
     index_t reached = 0, settled = 0, row = start, end = -1;
-    double far = 0;
+    double reach = 0;
     while (end < 0) {
       for (index_t e = 0; e < cost.cols; ++e) {
         index_t const c = column(row, e);
-        double const d = far + (cost(row, e) - row_price_(row) - column_price_(c));
+        double const d = reach + (cost(row, e) - row_price_(row) - column_price_(c));
         if (settled_for_(c) == start || !(d < distance_(c))) continue;
         if (distance_(c) == infinity<double>) reached_(reached++) = c;
         distance_(c) = d;
@@ -73,14 +73,14 @@ class linear_assignment {
       std::iter_swap(first, std::min_element(first, &reached_(0) + reached, before));
       index_t const nearest = reached_(settled++);
       settled_for_(nearest) = start;
-      far = distance_(nearest);
+      reach = distance_(nearest);
       (owner_(nearest) < 0 ? end : row) = owner_(nearest) < 0 ? nearest : owner_(nearest);
     }
-    row_price_(start) += far;
+    row_price_(start) += reach;
     for (index_t n = 0; n + 1 < settled; ++n) {  // all but the end, which is as far as can be
       index_t const c = reached_(n);
-      row_price_(owner_(c)) += far - distance_(c);
-      column_price_(c) -= far - distance_(c);
+      row_price_(owner_(c)) += reach - distance_(c);
+      column_price_(c) -= reach - distance_(c);
     }
     move_up(start, end, column);
     for (index_t n = 0; n < reached; ++n) distance_(reached_(n)) = infinity<double>;

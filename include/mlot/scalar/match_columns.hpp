@@ -90,7 +90,7 @@ class cheapest_ids {
     index_t const k = columns();
     for (index_t l = 0; l < k; ++l)
       if (kept_(l) < k) return false;
-    for (index_t edges = std::min<index_t>(k, 8); k > 0; edges = std::min(k, 2 * edges)) {
+    for (index_t edges = (std::min<index_t>)(k, 8); k > 0; edges = (std::min)(k, 2 * edges)) {
       bool enough = assign(edges);
       for (index_t l = 0; l < k && enough && edges < k; ++l)
         enough = assignment_.row_price(l) <= cost_(l, edges);

@@ -15,13 +15,13 @@ struct scalar_row {
     for (index_t v = 0; v < to.size; ++v) {
       to(v) = load_as<T>(logits(v));
       if (!(to(v) < infinity<T>)) return false;
-      top = std::max(top, to(v));
+      top = (std::max)(top, to(v));
     }
     return true;
   }
   static T largest(row const& z) {
     T top = -infinity<T>;
-    for (index_t v = 0; v < z.size; ++v) top = std::max(top, z(v));
+    for (index_t v = 0; v < z.size; ++v) top = (std::max)(top, z(v));
     return top;
   }
   /// sum_v exp((z_v - top) inverse), for a finite top

@@ -161,11 +161,11 @@ struct sinkhorn_problem {
   [[gnu::noinline]] double absorbed_range() const {
     double range = 0;
     auto const add = [&](T const& marginal) {
-      if (marginal > T(0)) range = std::max(range, std::abs(std::log(as_double(marginal))));
+      if (marginal > T(0)) range = (std::max)(range, std::abs(std::log(as_double(marginal))));
     };
     for (index_t i = 0; i < rows; ++i) add(a(i));
     for (index_t j = 0; j < columns; ++j) add(b_of(j));
-    return range + std::log(double(std::max({rows, columns, index_t(1)})));
+    return range + std::log(double((std::max)({rows, columns, index_t(1)})));
   }
 
   /// The least epsilon for costs up to `largest`, and for the start: an exponent with a digit
@@ -183,7 +183,7 @@ struct sinkhorn_problem {
     double spread = 0;
     for (index_t j = 0; j < columns && !p.warm_start.empty(); ++j)
       if (double const start = as_double(log_start(j)); b_of(j) > T(0) && start > -infinity<double>)
-        spread = std::max(spread, -start);
+        spread = (std::max)(spread, -start);
     return spread;
   }
   /// -inf where there is none to start from.
@@ -206,10 +206,11 @@ struct sinkhorn_problem {
   T b_of(index_t j) const { return p.column_marginal(column_first + j); }
   /// u^r(i) and v^r(j), r from 1 on; in v^0 a column without mass takes no part from the start.
   T& u(index_t r, index_t i) const {
-    return p.history.row_scaling(std::min(r, p.history.row_scaling.rows) - 1, row_first + i);
+    return p.history.row_scaling((std::min)(r, p.history.row_scaling.rows) - 1, row_first + i);
   }
   T& v(index_t r, index_t j) const {
-    return p.history.column_scaling(std::min(r, p.history.row_scaling.rows) - 1, column_first + j);
+    return p.history.column_scaling((std::min)(r, p.history.row_scaling.rows) - 1,
+                                    column_first + j);
   }
   T v_before(index_t r, index_t j) const {
     if (r > 1) return v(r - 1, j);

@@ -94,7 +94,7 @@ struct sparse_tokens<Row, sparse_divergence<T, Kind, Teacher, S, G>> {
   T forward_share(index_t t, sparse_space<T> const& own) const {
     using std::abs, std::floor, std::log;
     index_t const rest = listed();
-    T const ids = T(double(std::max<index_t>(ids_beyond(t), 1))), log_ids = T(log(ids));
+    T const ids = T(double((std::max<index_t>)(ids_beyond(t), 1))), log_ids = T(log(ids));
     auto const log_of_one = [&](index_t c) {
       return c == rest ? T(own.log_q(c) - log_ids) : own.log_q(c);
     };

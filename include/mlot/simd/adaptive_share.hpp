@@ -18,14 +18,14 @@ struct head_and_tail {
     Batch const at(x), lowest(-infinity<T>), highest(infinity<T>);
     Batch mass(T(0)), largest = lowest, next = highest;
     for (index_t begin = 0, end; begin < row.teacher.size; begin = end) {
-      end = std::min(begin + block_columns, row.teacher.size);
+      end = (std::min)(begin + block_columns, row.teacher.size);
       Batch partial(T(0));
       for_lanes<Batch>(end - begin, [&, begin](index_t v, auto which) {
         Batch const log_q = row.teacher.at(begin + v, which);
         auto const below = log_q <= at;
         partial = add_where(below, partial, exponential(log_q));
-        largest = xsimd::max(largest, Batch(xsimd::select(below, log_q, lowest)));
-        next = xsimd::min(next, Batch(xsimd::select(below, highest, log_q)));
+        largest = (xsimd::max)(largest, Batch(xsimd::select(below, log_q, lowest)));
+        next = (xsimd::min)(next, Batch(xsimd::select(below, highest, log_q)));
       });
       mass += partial;
     }

@@ -29,7 +29,7 @@ template <real T>
 void turn(matrix_view<T const, host_memory> from, matrix_view<T, host_memory> to) {
   constexpr index_t tile = 16;  // rows of one cache line of the turned table
   parallel_for((from.rows + tile - 1) / tile, 8, from.rows * from.cols, [&](index_t block) {
-    index_t const end = std::min(from.rows, (block + 1) * tile);
+    index_t const end = (std::min)(from.rows, (block + 1) * tile);
     for (index_t l = 0; l < from.cols; ++l)
       for (index_t j = block * tile; j < end; ++j) to(l, j) = from(j, l);
   });

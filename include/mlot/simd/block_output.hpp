@@ -19,7 +19,7 @@ inline void write_block(G* out, typename Batch::value_type const* from, index_t 
   };
   if (!streams) return plainly(0, count);
   auto const past = reinterpret_cast<std::uintptr_t>(out) % bytes;
-  index_t v = std::min(index_t((bytes - past) % bytes / sizeof(G)), count);
+  index_t v = (std::min)(index_t((bytes - past) % bytes / sizeof(G)), count);
   plainly(0, v);
   for (; v + width <= count; v += width) {
     alignas(64) G lane[width];

@@ -80,7 +80,7 @@ struct cost_scratch<T, table_cost<T, host_memory, Ground, Table>> {
     auto const teacher = own.tables.teacher(own.of->teacher);
     for (index_t at = 0; at < width;) {
       index_t const n = (first + at) / own.tables.width, in = (first + at) % own.tables.width;
-      index_t const some = std::min(own.tables.width - in, width - at);
+      index_t const some = (std::min)(own.tables.width - in, width - at);
       write_cost_rows<Batch>(own.of->ground, teacher, own.tables.panel(own.batch, b, n) + in, row,
                              count, some, out + at, stride);
       at += some;
@@ -118,14 +118,16 @@ struct cost_source {
     return {memory(k), stride, i - place, 0, rate};
   }
   /// Whether row i begins a group, and where that ends.
-  index_t group_end(index_t k, index_t i) const { return std::min(i + cost_group, blocks.end(k)); }
+  index_t group_end(index_t k, index_t i) const {
+    return (std::min)(i + cost_group, blocks.end(k));
+  }
   T* memory(index_t k) const { return &group_rows((blocks.first + k) * cost_group, 0); }
   Batch cost(index_t i, index_t j, auto which) const {
     auto const& c = problem.p.cost;
     if (!computed) return load_lanes<Batch>(&c.matrix(problem.row_first + i, j), which);
     alignas(64) T lane[Batch::size] = {};
     c.write(c.tables, problem.b, problem.row_first + i, 1, j,
-            std::min<index_t>(Batch::size, problem.columns - j), lane, 0);
+            (std::min<index_t>)(Batch::size, problem.columns - j), lane, 0);
     return Batch::load_aligned(lane);
   }
 };

@@ -80,9 +80,9 @@ struct divergence_pass<Batch, dense_divergence<T, Kind, Teacher, S, G>> {
     S const* const z = &p.student_logits(r, 0);
     G* const out = &p.gradient(r, 0);
     alignas(64) T sums[block_columns];
-    index_t const both = std::min(vocabulary, p.teacher.logits.cols);
+    index_t const both = (std::min)(vocabulary, p.teacher.logits.cols);
     for (index_t begin = 0, count; begin < vocabulary; begin += count) {
-      count = std::min(block_columns, (begin < both ? both : vocabulary) - begin);
+      count = (std::min)(block_columns, (begin < both ? both : vocabulary) - begin);
       if (coefficient != T(0)) {
         Batch const times(coefficient), top(all.student_maximum(token));
         for_lanes<Batch>(count, [=, &sums](index_t v, auto which) {
@@ -106,7 +106,7 @@ struct divergence_pass<Batch, dense_divergence<T, Kind, Teacher, S, G>> {
     bool usable = student_pass.sum(token, {});
     for (index_t n = first; n < last; ++n)
       if (!teacher_pass.sum(n, {})) {
-        bad_pair = std::min(bad_pair, n);
+        bad_pair = (std::min)(bad_pair, n);
         usable = false;
       }
     if (!usable) return false;
@@ -143,7 +143,7 @@ template <class Arch, has_lanes T, class Kind, storage Teacher, storage S, stora
 std::size_t scratch_size(device<Arch>, dense_divergence<T, Kind, Teacher, S, G> const& p) {
   arena<host_memory> space;
   divergence_space<dense_divergence<T, Kind, Teacher, S, G>>(p, space);
-  return std::max(space.bytes(), scratch_size(scalar::device{}, p));
+  return (std::max)(space.bytes(), scratch_size(scalar::device{}, p));
 }
 
 template <class Arch, has_lanes T, class Kind, storage Teacher, storage S, storage G>
@@ -169,11 +169,11 @@ status run(device<Arch>, dense_divergence<T, Kind, Teacher, S, G> const& p,
                                                own.value, own.entropy, streams};
   index_t const pairs = own.all.pairs.teacher_row.size;
   index_t bad_token = tokens, bad_pair = pairs;  // the first of either
-  index_t const work = tokens * std::max(vocabulary, p.teacher.logits.cols);
-  index_t const chunk = std::max<index_t>(1, tokens / (8 * max_threads()));
+  index_t const work = tokens * (std::max)(vocabulary, p.teacher.logits.cols);
+  index_t const chunk = (std::max<index_t>)(1, tokens / (8 * max_threads()));
   parallel_for((tokens + chunk - 1) / chunk, 1, work, [&](index_t part) {
     index_t b = segment_of(p.student_tokens.offset, part * chunk);
-    for (index_t i = part * chunk; i < std::min((part + 1) * chunk, tokens); ++i) {
+    for (index_t i = part * chunk; i < (std::min)((part + 1) * chunk, tokens); ++i) {
       while (i >= p.student_tokens.offset(b + 1)) ++b;
       index_t pair = pairs;
       if (pass.run(b, i, pair)) continue;
@@ -181,8 +181,8 @@ status run(device<Arch>, dense_divergence<T, Kind, Teacher, S, G> const& p,
 #  pragma omp critical(mlot_divergence)
 #endif
       {
-        bad_pair = std::min(bad_pair, pair);
-        if (pair == pairs) bad_token = std::min(bad_token, i);
+        bad_pair = (std::min)(bad_pair, pair);
+        if (pair == pairs) bad_token = (std::min)(bad_token, i);
       }
     }
     if (streams) finish_streaming();

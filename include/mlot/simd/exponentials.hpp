@@ -17,7 +17,7 @@ template <class Batch>
 inline Batch exponential(Batch x) {
   // The order of max's and min's arguments lets NaN through on x86.
   if constexpr (std::same_as<typename Batch::value_type, float>) {
-    x = xsimd::max(Batch(-88.029692f), x);
+    x = (xsimd::max)(Batch(-88.029692f), x);
     Batch const to_integer(12582912.0f + 127.0f);
     Batch const shifted = multiply_add(x, Batch(1.44269504f), to_integer);
     Batch const n = shifted - to_integer;
@@ -33,7 +33,7 @@ inline Batch exponential(Batch x) {
     return product(p, bits_as<float>(bits_as<std::int32_t>(shifted) << 23));
   } else {
     // 2 e^r times 2^(n - 1), which is finite as long as e^x is.
-    x = xsimd::min(Batch(709.79), xsimd::max(Batch(-708.39641853226408), x));
+    x = (xsimd::min)(Batch(709.79), (xsimd::max)(Batch(-708.39641853226408), x));
     Batch const to_integer(0x1.8p52 + 1022);
     Batch const shifted = multiply_add(x, Batch(0x1.71547652b82fep0), to_integer);
     Batch const n = shifted - to_integer;

@@ -256,7 +256,7 @@ template <class Batch, class Body>
 inline void for_few_lanes(index_t size, Body body) {
   constexpr index_t width = index_t(Batch::size);
   if constexpr (lane_mask<Batch>::exists)
-    for (index_t j = 0; j < size; j += width) body(j, first_lanes{std::min(width, size - j)});
+    for (index_t j = 0; j < size; j += width) body(j, first_lanes{(std::min)(width, size - j)});
   else
     for_lanes<Batch>(size, body);
 }

@@ -54,7 +54,7 @@ struct compared_rows {
       if constexpr (mixing_kind<Kind>) {  // one exponential less than by three
         Batch const none(T(0)), d = log_q - log_p;
         auto const teacher_has_more = d > none;
-        Batch const larger = exponential(xsimd::max(log_q, log_p));
+        Batch const larger = exponential((xsimd::max)(log_q, log_p));
         Batch const ratio = exponential(Batch(-xsimd::abs(d)));
         Batch const smaller = xsimd::select(larger > none, product(larger, ratio), none);
         return {xsimd::select(teacher_has_more, larger, smaller),
@@ -70,10 +70,10 @@ struct compared_rows {
   /// Calls body(begin, end, block) for all ids in order.
   template <class Body>
   void for_blocks(Body body) const {
-    index_t const both = std::min(teacher.size, student.size);
-    index_t const widest = std::max(teacher.size, student.size);
+    index_t const both = (std::min)(teacher.size, student.size);
+    index_t const widest = (std::max)(teacher.size, student.size);
     for (index_t begin = 0, end; begin < widest; begin = end) {
-      end = std::min(begin + block_columns, begin < both ? both : widest);
+      end = (std::min)(begin + block_columns, begin < both ? both : widest);
       body(begin, end, at(begin));
     }
   }

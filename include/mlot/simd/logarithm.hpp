@@ -53,9 +53,9 @@ template <class Batch>
 inline Batch any_logarithm(Batch const& x) {
   using T = typename Batch::value_type;
   Batch const none(T(0)), inf(infinity<T>);
-  auto const small = x < Batch(std::numeric_limits<T>::min());
-  Batch const scaled = xsimd::select(small, product(x, Batch(T(0x1p54))), x);
-  Batch const shift = xsimd::select(small, Batch(T(54 * 0.69314718055994530942)), none);
+  auto const tiny = x < Batch((std::numeric_limits<T>::min)());
+  Batch const scaled = xsimd::select(tiny, product(x, Batch(T(0x1p54))), x);
+  Batch const shift = xsimd::select(tiny, Batch(T(54 * 0.69314718055994530942)), none);
   Batch const log = xsimd::select(x < inf, Batch(logarithm(scaled) - shift), x);
   return xsimd::select(x > none, log, xsimd::select(x < none, inf - inf, x - inf));
 }

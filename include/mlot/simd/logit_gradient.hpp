@@ -59,7 +59,7 @@ struct gradient_row {
 
   /// The first column from v on that a sparse entry falls into.
   index_t next_sparse(index_t v) const {
-    return std::min({*next[0], *next[1], v <= label ? label : vocabulary});
+    return (std::min)({*next[0], *next[1], v <= label ? label : vocabulary});
   }
   void add_sparse_entries(index_t begin, index_t end, T* lanes) {
     for (int c = 0; c < order.sets; ++c) {
@@ -90,7 +90,7 @@ struct gradient_row {
         else
           for (; v < end; v += width) store_lanes(out + v, dense(v, all_lanes{}), all_lanes{});
       }
-      index_t const size = std::min(v < unaligned ? unaligned : width, vocabulary - v);
+      index_t const size = (std::min)(v < unaligned ? unaligned : width, vocabulary - v);
       auto const write_some = [&](auto which) {
         alignas(64) T lane[width];
         dense(v, which).store_aligned(lane);
@@ -154,10 +154,10 @@ status run(device<Arch>, logit_gradient<T, S, G, host_memory> const& p,
   bool const streams =
       !in_place && std::size_t(tokens * vocabulary) * sizeof(G) >= least_streamed_output;
   // Rows in a run, since each asks for the beginning of the next; several runs a thread.
-  index_t const chunk = std::max<index_t>(1, tokens / (8 * max_threads()));
+  index_t const chunk = (std::max<index_t>)(1, tokens / (8 * max_threads()));
   parallel_for((tokens + chunk - 1) / chunk, 1, tokens * vocabulary, [&](index_t part) {
     index_t b = segment_of(p.tokens.offset, part * chunk);
-    for (index_t i = part * chunk; i < std::min((part + 1) * chunk, tokens); ++i) {
+    for (index_t i = part * chunk; i < (std::min)((part + 1) * chunk, tokens); ++i) {
       while (i >= p.tokens.offset(b + 1)) ++b;
       gradient_row<lanes_of<T, Arch>, T, S, G>{p, order, streams, b, i}.write();
     }

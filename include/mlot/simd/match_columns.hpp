@@ -67,7 +67,7 @@ class id_search {
     while (!finished_) {
       index_t const end = threads.share_end(count_);
       for (index_t n = threads.share(count_); n < end; n += blocks_of_a_group)
-        compare(n, std::min(blocks_of_a_group, end - n));
+        compare(n, (std::min)(blocks_of_a_group, end - n));
       threads.wait();
       for (index_t a = threads.share(actives_); a < threads.share_end(actives_); ++a) keep(a);
       threads.wait();
@@ -80,7 +80,7 @@ class id_search {
   cheapest_ids const& answer() const { return cheapest_; }
 
  private:
-  index_t ids_from(index_t v) const { return std::min(width, p_.logits.cols - v); }
+  index_t ids_from(index_t v) const { return (std::min)(width, p_.logits.cols - v); }
   index_t teacher_token(index_t pair) const {
     return p_.teacher_offset(b_) +
            (p_.pairs.by_position() ? pair : p_.pairs.teacher(p_.pairs.offset(b_) + pair));
@@ -102,14 +102,14 @@ class id_search {
     most_pairs_ = pairs_ > 0;  // of one token; they lie together
     for (index_t n = 1, run = 1; n < pairs_; ++n) {
       run = student_token(n) == student_token(n - 1) ? run + 1 : 1;
-      most_pairs_ = std::max(most_pairs_, run);
+      most_pairs_ = (std::max)(most_pairs_, run);
     }
     // What mass and costs promise of their accuracy, twice; and the sums of their tokens.
     double const of_one = sizeof(T) == 4 ? 4e-5 : 4e-13;
     slack_ = of_one + double(tokens + pairs_) * double(std::numeric_limits<T>::epsilon());
     index_t const k = p_.teacher.cols;
     // Blocks for K ids; one is perhaps not full.
-    enough_ = std::min(std::max(k / width + 2, least_chunk), blocks_);
+    enough_ = (std::min)((std::max)(k / width + 2, least_chunk), blocks_);
     for (index_t l = 0; l < k; ++l) {
       T const absence = cost_of_absence(l);
       teacher_mass_(l) = double(absence);
@@ -127,7 +127,7 @@ class id_search {
     T sum(0);
     for (index_t begin = 0; begin < pairs_; begin += pairs_of_a_tile) {
       T part(0);
-      for (index_t n = begin; n < std::min(begin + pairs_of_a_tile, pairs_); ++n)
+      for (index_t n = begin; n < (std::min)(begin + pairs_of_a_tile, pairs_); ++n)
         part += std::abs(p_.teacher(teacher_token(n), l));
       sum += part;
     }
@@ -175,17 +175,17 @@ class id_search {
   bool choose() {
     begin_ = blocks_;
     for (index_t l = 0; l < seen_.size; ++l)
-      if (seen_(l) < wanted_(l)) begin_ = std::min(begin_, seen_(l));
+      if (seen_(l) < wanted_(l)) begin_ = (std::min)(begin_, seen_(l));
     index_t end = begin_;
     actives_ = 0;
     for (index_t l = 0; l < seen_.size; ++l)
       if (seen_(l) == begin_ && begin_ < wanted_(l)) {
         active_(actives_++) = l;
-        end = std::max(end, wanted_(l));
+        end = (std::max)(end, wanted_(l));
       }
     if (actives_ == 0) return false;
-    count_ = std::min(
-        {end - begin_, std::max(least_chunk, begin_ / 4), least_chunk * seen_.size / actives_});
+    count_ = (std::min)(
+        {end - begin_, (std::max)(least_chunk, begin_ / 4), least_chunk * seen_.size / actives_});
     std::copy_n(&order_(begin_), count_, chunk_.data);
     scalar::sort_indices(chunk_.data, count_, [](index_t k, index_t other) { return k < other; });
     return true;
@@ -193,7 +193,7 @@ class id_search {
   /// Blocks in which an id could cost column l no more than what changes the matching.
   index_t reach(index_t l) const {
     double const bound = teacher_mass_(l) * (1 - slack_) - limit_(l) * (1 + slack_);
-    double const underflow = double(pairs_) * double(std::numeric_limits<T>::min());
+    double const underflow = double(pairs_) * double((std::numeric_limits<T>::min)());
     index_t low = 0, high = blocks_;  // of blocks whose mass suffices: at least, at most
     while (low < high) {
       index_t const middle = (low + high) / 2;
@@ -209,7 +209,7 @@ class id_search {
     T* const out = &cost_(n * actives_, 0);
     std::fill_n(out, count * actives_ * width, T(0));
     for (index_t begin = 0; begin < pairs_; begin += pairs_of_a_tile) {
-      index_t const pairs = std::min(pairs_of_a_tile, pairs_ - begin);
+      index_t const pairs = (std::min)(pairs_of_a_tile, pairs_ - begin);
       Batch student[blocks_of_a_group][pairs_of_a_tile];
       T const* teacher[pairs_of_a_tile];
       for (index_t at = 0; at < pairs; ++at) {
@@ -235,7 +235,7 @@ class id_search {
     index_t const j = student_token(pair), i = p_.tokens.offset(b_) + j;
     T const share = share_(j);
     S const* const z = logits(pair);
-    S const* const ahead = logits(std::min(pair + pairs_ahead, pairs_ - 1));
+    S const* const ahead = logits((std::min)(pair + pairs_ahead, pairs_ - 1));
     Batch const top(p_.maximum(i)), inverse(inverse_temperature_(j));
     for (index_t g = 0; g < count; ++g, to += pairs_of_a_tile) {
       index_t const v = width * chunk_(n + g), ids = ids_from(v);

@@ -70,15 +70,15 @@ status run(device<Arch>, pairwise_cost<T, host_memory, Ground, Table> const& p,
   constexpr index_t rows = 16;
   index_t const work = p.batch.rows * p.batch.longest_row * p.student.cols;
   parallel_for((p.batch.rows + rows - 1) / rows, 1, work, [&](index_t block) {
-    index_t const end = std::min((block + 1) * rows, p.batch.rows);
+    index_t const end = (std::min)((block + 1) * rows, p.batch.rows);
     index_t b = segment_of(p.batch.row_offset, block * rows);
     for (index_t i = block * rows; i < end;) {
       while (i >= p.batch.row_offset(b + 1)) ++b;
-      index_t const problem_end = std::min(end, p.batch.row_offset(b + 1));
+      index_t const problem_end = (std::min)(end, p.batch.row_offset(b + 1));
       index_t const columns = p.batch.column_count(b);
       for (index_t n = 0; n * tables.width < columns; ++n)
         write_cost_rows<batch>(p.ground, teacher, tables.panel(p.batch, b, n), i, problem_end - i,
-                               std::min(tables.width, columns - n * tables.width),
+                               (std::min)(tables.width, columns - n * tables.width),
                                &p.cost(i, n * tables.width), p.cost.row_stride);
       i = problem_end;
     }
@@ -178,7 +178,7 @@ status run(device<Arch>, pairwise_cost_gradient<T, host_memory, Ground, Table> c
   index_t const work = problems.rows * problems.longest_row * p.of.student.cols;
   parallel_for(problems.problems() * most, 1, work, [&](index_t place) {
     index_t const b = place / most, n = place % most, j = n * tables.width;
-    index_t const width = std::min(tables.width, problems.column_count(b) - j);
+    index_t const width = (std::min)(tables.width, problems.column_count(b) - j);
     if (width <= 0) return;
     T* const panel = tables.panel(problems, b, n);
     cost_gradient_tile<batch, Ground> const own{p.of.ground, teacher, panel, width,
@@ -186,7 +186,7 @@ status run(device<Arch>, pairwise_cost_gradient<T, host_memory, Ground, Table> c
     own.clear();
     index_t const end = problems.row_offset(b + 1);
     for (index_t i = problems.row_offset(b); i < end; i += own.rows)
-      own.add(i, std::min(i + own.rows, end), &p.upstream(i, j), p.upstream.row_stride);
+      own.add(i, (std::min)(i + own.rows, end), &p.upstream(i, j), p.upstream.row_stride);
     own.write(p.student_gradient, problems.column_offset(b) + j, p.weight(b));
   });
   return {};

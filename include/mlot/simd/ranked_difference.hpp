@@ -57,13 +57,13 @@ class bucketed_token {
     T* const p = probability_;
     std::int32_t* const count = rank_ + 1;
     for (index_t begin = 0; begin < vocabulary_; begin += block) {
-      index_t const size = std::min(block, vocabulary_ - begin);
+      index_t const size = (std::min)(block, vocabulary_ - begin);
       for_lanes<Batch>(size, [=](index_t v, auto which) {
         __builtin_prefetch(z + begin + v + ahead);
         Batch const x = load_lanes<Batch>(z + begin + v, which, -infinity<T>) - top;
         Batch const e = product(exponential(product(x, inverse)), share);
         Batch const counted = xsimd::select(e >= least, e, Batch(T(0)));
-        store_lanes(p + begin + v, Batch(xsimd::min(counted, Batch(T(1)))), which);
+        store_lanes(p + begin + v, Batch((xsimd::min)(counted, Batch(T(1)))), which);
       });
       for (index_t v = begin; v < begin + size; ++v) ++count[bucket::of(p[v])];
     }
@@ -90,7 +90,7 @@ class bucketed_token {
     }
     double sum = 0;
     for (index_t begin = 0; begin < vocabulary_; begin += block) {
-      index_t const size = std::min(block, vocabulary_ - begin);
+      index_t const size = (std::min)(block, vocabulary_ - begin);
       alignas(64) T sign[block];
       look_up(probability_ + begin, size, sign_, sign);
       sum += take_block(begin, size, sign);
@@ -107,7 +107,7 @@ class bucketed_token {
   double resolve(bucketed_token const& other, index_t ranks) {
     for (index_t n = 0; n < bucket::count; ++n) {
       if (sign_[n] != meets) continue;
-      index_t const end = std::min<index_t>(rank_[n + 1], ranks);
+      index_t const end = (std::min<index_t>)(rank_[n + 1], ranks);
       index_t const first = other.rank_[n], last = other.rank_[n + 1];
       std::int32_t const* id = met_ + first_met(n);
       for (index_t l = rank_[n]; l < end; ++l, ++id) {
@@ -137,7 +137,7 @@ class bucketed_token {
     for_lanes<Batch>(size, [&, this](index_t v, auto which) {
       Batch signs = load_lanes<Batch>(sign + v, which);
       if (xsimd::any(signs == Batch(meets))) {  // in the order of ids
-        for (index_t id = v; id < std::min(v + index_t(Batch::size), size); ++id)
+        for (index_t id = v; id < (std::min)(v + index_t(Batch::size), size); ++id)
           if (sign[id] == meets) {
             met_[place_[bucket::of(probability_[begin + id])]++] = std::int32_t(begin + id);
             sign[id] = T(0);
@@ -178,7 +178,7 @@ struct ranked_scratch {
   unsigned char* lent;  ///< (workers, bytes)
 
   ranked_scratch(Primitive const& of, arena<host_memory>& space)
-      : p(of), workers(std::min(of.student.tokens.tokens(), most_workers)) {
+      : p(of), workers((std::min)(of.student.tokens.tokens(), most_workers)) {
     arena<host_memory> counted;
     worker(p, counted);
     bytes = index_t(counted.bytes());

@@ -48,7 +48,7 @@ struct row_blocks {
         threads(of),
         rows(batch.row_count(b)),
         columns(batch.column_count(b)),
-        size(std::max(least_block_rows, (rows + most_blocks - 1) / most_blocks)),
+        size((std::max)(least_block_rows, (rows + most_blocks - 1) / most_blocks)),
         count((rows + size - 1) / size),
         first(all.first(b, batch.row_offset(b))) {}
   /// All rows in one block, for a thread that takes them alone and in their order.
@@ -65,7 +65,7 @@ struct row_blocks {
   T* row(index_t block) const { return &scratch.row(first + block, 0); }
   double& total(index_t block) const { return scratch.total(first + block); }
   index_t begin(index_t block) const { return block * size; }
-  index_t end(index_t block) const { return std::min(begin(block) + size, rows); }
+  index_t end(index_t block) const { return (std::min)(begin(block) + size, rows); }
 
   /// Calls body(block) for this thread's blocks; backwards in every second pass, so that a pass
   /// begins with what the last one left in the caches.
@@ -80,8 +80,8 @@ struct row_blocks {
   void for_my_columns(Body body) const {
     constexpr index_t line = 64 / index_t(sizeof(T));  // no two threads write one cache line
     index_t const lines = (columns + line - 1) / line;
-    index_t const from = std::min(threads.share(lines) * line, columns);
-    index_t const past = std::min(threads.share_end(lines) * line, columns);
+    index_t const from = (std::min)(threads.share(lines) * line, columns);
+    index_t const past = (std::min)(threads.share_end(lines) * line, columns);
     threads.wait();
     for_few_lanes<Batch>(past - from, [&](index_t at, auto which) {
       index_t const j = from + at;
@@ -120,17 +120,17 @@ MLOT_COMPILED_ONCE inline void for_problems(problem_batch<host_memory> const& ba
                                             index_t work_per_entry,
                                             function_ref<void(index_t, team)> body) {
   auto const entries = [&](index_t b) { return batch.row_count(b) * batch.column_count(b); };
-  index_t small = 0, work = 0;
+  index_t few = 0, work = 0;
   for (index_t b = 0; b < batch.problems(); ++b)
     if (entries(b) >= least_team_entries) {
       parallel_team(entries(b), [&](team const& threads) { body(b, threads); });
     } else {
-      order(small++) = b;
+      order(few++) = b;
       work += entries(b) * work_per_entry;
     }
-  scalar::sort_indices(order.data, small, [&](index_t a, index_t b) {
+  scalar::sort_indices(order.data, few, [&](index_t a, index_t b) {
     return entries(a) > entries(b) || (entries(a) == entries(b) && a < b);
   });
-  parallel_for(small, 1, work, [&](index_t n) { body(order(n), team{}); });
+  parallel_for(few, 1, work, [&](index_t n) { body(order(n), team{}); });
 }
 }  // namespace mlot::MLOT_SET::simd::MLOT_THREADS

@@ -28,7 +28,7 @@ template <class Batch>
     for_lanes<Batch>(source.problem.columns, [&](index_t j, auto which) {
       Batch const c = costs.cost(i, j, which);
       usable = usable & (c > Batch(-infinity<T>));
-      largest = xsimd::max(largest, Batch(xsimd::abs(c)));
+      largest = (xsimd::max)(largest, Batch(xsimd::abs(c)));
     });
   }
   return xsimd::all(usable) ? lane_max(largest) : std::numeric_limits<T>::quiet_NaN();
@@ -223,7 +223,7 @@ template <class Batch, class T>
 #ifdef _OPENMP
 #  pragma omp critical(mlot_sinkhorn)
 #endif
-    faulty = std::min(faulty, b);
+    faulty = (std::min)(faulty, b);
   });
   if (faulty == problems) return {};
   any_problem<T> problem{p, faulty, false};

@@ -38,11 +38,11 @@ struct domain_iterations {
   /// What underflows adds less than this to a column, in units of its last place: a column that
   /// receives no more than this is summed again, relative to its own largest term.
   T least_sum = T(16) * T(double(problem.rows)) * (T(1) + largest_row_marginal()) *
-                std::numeric_limits<T>::min() / std::numeric_limits<T>::epsilon();
+                (std::numeric_limits<T>::min)() / std::numeric_limits<T>::epsilon();
 
   T largest_row_marginal() const {
     T most(0);
-    for (index_t i = 0; i < problem.rows && logarithmic; ++i) most = std::max(most, problem.a(i));
+    for (index_t i = 0; i < problem.rows && logarithmic; ++i) most = (std::max)(most, problem.a(i));
     return most;
   }
   void begin(index_t r) {
@@ -89,8 +89,8 @@ struct domain_iterations {
     if (logarithmic && !centred) {
       auto const has_mass = marginal > Batch(T(0));
       Batch log_sum = any_logarithm(sum) - before;
-      auto const small = (sum < Batch(least_sum)) & has_mass;
-      if (xsimd::any(small)) log_sum = xsimd::select(small, column_log_sum(r, j, which), log_sum);
+      auto const faint = (sum < Batch(least_sum)) & has_mass;
+      if (xsimd::any(faint)) log_sum = xsimd::select(faint, column_log_sum(r, j, which), log_sum);
       Batch const scaling = any_logarithm(marginal) - log_sum;
       return xsimd::select(has_mass & (log_sum > nothing), scaling, nothing);
     }
@@ -143,7 +143,7 @@ struct domain_iterations {
       for_lanes<Batch>(problem.columns, [&](index_t j, auto which) {
         Batch const x = costs.exponent(i, j, which, load_lanes<Batch>(v + j, which, -infinity<T>));
         store_lanes(row_of_block + j, x, which);
-        most = xsimd::max(most, x);
+        most = (xsimd::max)(most, x);
       });
       T const top = lane_max(most);
       problem.u(r, i) = -infinity<T>;
@@ -172,7 +172,7 @@ struct domain_iterations {
       return multiply_add(source.cost(i, j, which), Batch(source.rate), Batch(problem.u(r, i)));
     };
     Batch top(-infinity<T>), sum(T(0));
-    for (index_t i = 0; i < problem.rows; ++i) top = xsimd::max(top, exponent(i));
+    for (index_t i = 0; i < problem.rows; ++i) top = (xsimd::max)(top, exponent(i));
     Batch const origin = xsimd::select(top > Batch(-infinity<T>), top, Batch(T(0)));
     for (index_t i = 0; i < problem.rows; ++i) sum += exponential(Batch(exponent(i) - origin));
     return origin + any_logarithm(sum);

@@ -56,7 +56,7 @@ template <class Batch>
   auto const& blocks = source.blocks;
   blocks.for_mine(pass, [&](index_t k) {
     for (index_t i = blocks.begin(k); i < blocks.end(k); i += 4) {
-      index_t const rows = std::min<index_t>(4, blocks.end(k) - i);
+      index_t const rows = (std::min<index_t>)(4, blocks.end(k) - i);
       writer.write(writer.self, source.rows(k, i), k, i, rows, 0, source.problem.columns,
                    &gradient(i, 0), gradient.row_stride);
     }
@@ -83,14 +83,14 @@ struct table_target {
     auto const teacher = tables.teacher(own.costs.of->teacher);
     index_t const tiles = (problem.columns + tile::most - 1) / tile::most;
     for (index_t n = blocks.threads.share(tiles); n < blocks.threads.share_end(tiles); ++n) {
-      index_t const first = n * tile::most, width = std::min(tile::most, problem.columns - first);
+      index_t const first = n * tile::most, width = (std::min)(tile::most, problem.columns - first);
       T* const panel = tables.panel(own.costs.batch, problem.b, n);
       tile const at{own.ground, teacher, panel, width,
                     own.sums.data + (panel - tables.panels.data)};
       at.clear();
       alignas(64) T rows[tile::rows * tile::most], entries[tile::rows * tile::most];
       for (index_t begin = 0; begin < problem.rows; begin += tile::rows) {
-        index_t const count = std::min(tile::rows, problem.rows - begin);
+        index_t const count = (std::min)(tile::rows, problem.rows - begin);
         cost_rows<Batch> const costs{rows, tile::most, begin, first, source.rate};
         write_cost_rows<Batch>(own.ground, teacher, panel, problem.row_first + begin, count, width,
                                rows, tile::most);

@@ -22,7 +22,7 @@ Batch column_marginal(Problem const& problem, index_t j, auto which) {
     return load_lanes<Batch>(&marginal.each(problem.column_first + j), which);
   if (marginal.each.empty()) return lanes_within(Batch(marginal.one), which);
   alignas(64) T lane[Batch::size] = {};
-  index_t const last = std::min<index_t>(Batch::size, problem.columns - j);
+  index_t const last = (std::min<index_t>)(Batch::size, problem.columns - j);
   for (index_t l = 0; l < last; ++l) lane[l] = problem.b_of(j + l);
   return Batch::load_aligned(lane);
 }

@@ -28,7 +28,7 @@ struct lane_row {
     typename Batch::batch_bool_type usable(true);
     for_lanes<Batch>(to.size, [&, from = logits.data, out = to.data](index_t v, auto which) {
       Batch const z = load_lanes<Batch>(from + v, which, -infinity<T>);
-      most = xsimd::max(most, z);
+      most = (xsimd::max)(most, z);
       usable = usable & (z < Batch(infinity<T>));
       store_lanes(out + v, z, which);
     });
@@ -38,7 +38,7 @@ struct lane_row {
   static T largest(row const& z) {
     Batch most(-infinity<T>);
     for_lanes<Batch>(z.size, [&, from = z.data](index_t v, auto which) {
-      most = xsimd::max(most, load_lanes<Batch>(from + v, which, -infinity<T>));
+      most = (xsimd::max)(most, load_lanes<Batch>(from + v, which, -infinity<T>));
     });
     return lane_max(most);
   }
@@ -46,7 +46,7 @@ struct lane_row {
     Batch all(T(0));
     for (index_t begin = 0; begin < z.size; begin += block_columns) {
       Batch partial(T(0));
-      index_t const count = std::min(block_columns, z.size - begin);
+      index_t const count = (std::min)(block_columns, z.size - begin);
       for_lanes<Batch>(count, [&, top, inverse, from = z.data + begin](index_t v, auto which) {
         partial += power(load_lanes<Batch>(from + v, which, -infinity<T>), top, inverse);
       });
@@ -104,19 +104,19 @@ status run(device<Arch>, sparse_divergence<T, Kind, Teacher, S, G> const& p,
   sparse_tokens<row, sparse_divergence<T, Kind, Teacher, S, G>> const tokens{
       p, lists.pairs, lists.value, lists.entropy};
   index_t const count = p.student_tokens.tokens();
-  index_t const chunk = std::max<index_t>(1, count / (8 * max_threads()));
+  index_t const chunk = (std::max<index_t>)(1, count / (8 * max_threads()));
   index_t bad = count;  // the first that cannot be used
   index_t const parts = (count + chunk - 1) / chunk, work = count * p.student_logits.cols;
   parallel_for_ranks(parts, ranks, work, [&](index_t part, index_t rank) {
     index_t b = segment_of(p.student_tokens.offset, part * chunk);
     sparse_space<T> const own = spaces.of(rank);
-    for (index_t j = part * chunk; j < std::min((part + 1) * chunk, count); ++j) {
+    for (index_t j = part * chunk; j < (std::min)((part + 1) * chunk, count); ++j) {
       while (j >= p.student_tokens.offset(b + 1)) ++b;
       if (tokens.run(b, j, own)) continue;
 #ifdef _OPENMP
 #  pragma omp critical(mlot_sparse_divergence)
 #endif
-      bad = std::min(bad, j);
+      bad = (std::min)(bad, j);
     }
   });
   if (bad < count) return tokens.fault_of(bad, spaces.of(0));

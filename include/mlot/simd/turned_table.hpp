@@ -39,7 +39,7 @@ struct turned_tables {
     index_t const most = (batch.longest_row + width - 1) / width;  // panels of a problem
     parallel_for(batch.problems() * most, 8, batch.columns * k, [&](index_t at) {
       index_t const b = at / most, n = at % most;
-      index_t const count = std::min(width, batch.column_count(b) - n * width);
+      index_t const count = (std::min)(width, batch.column_count(b) - n * width);
       index_t const first = batch.column_offset(b) + n * width;
       for (index_t l = 0; l < k && count > 0; ++l)
         for (index_t j = 0; j < count; ++j)

@@ -34,11 +34,11 @@ struct mass_scratch {
   vector_view<T, host_memory> reference{};  ///< (tokens)
   template <storage S>
   mass_scratch(vocabulary_mass<T, S, host_memory> const& p, arena<host_memory>& space) {
-    index_t const keepers = std::min(mass_halves * p.tokens.sequences(), most_keepers);
+    index_t const keepers = (std::min)(mass_halves * p.tokens.sequences(), most_keepers);
     for (int c = 0; c < p.temperatures(); ++c)
       if (p.at[c].mass.rows > 0) {
         second[c] = space.matrix<T>(p.at[c].mass.rows, p.logits.cols);
-        kept[c] = space.matrix<T>(keepers, std::min(kept_columns, p.logits.cols));
+        kept[c] = space.matrix<T>(keepers, (std::min)(kept_columns, p.logits.cols));
       }
     reference = space.vector<T>(p.tokens.tokens());
   }
@@ -72,9 +72,10 @@ struct mass_pass {
   T first_reference(S const* z) const {
     for (index_t begin = 0; begin < p.logits.cols; begin += block_columns) {
       Batch top(-infinity<T>);
-      for_lanes<Batch>(std::min(block_columns, p.logits.cols - begin), [&](index_t v, auto which) {
-        top = xsimd::max(top, load_lanes<Batch>(z + begin + v, which, -infinity<T>));
-      });
+      for_lanes<Batch>(
+          (std::min)(block_columns, p.logits.cols - begin), [&](index_t v, auto which) {
+            top = (xsimd::max)(top, load_lanes<Batch>(z + begin + v, which, -infinity<T>));
+          });
       if (T const first = lane_max(top); first > -infinity<T>) return first;
     }
     return T(0);
@@ -94,7 +95,7 @@ struct mass_pass {
     Batch const below(reference);
     for (auto& x : row.total) x = Batch(T(0));
     for (index_t begin = 0, end; begin < p.logits.cols; begin = end) {
-      end = std::min(begin + block_columns, p.logits.cols);
+      end = (std::min)(begin + block_columns, p.logits.cols);
       Batch most = row.most, partial[N];
       for (auto& x : partial) x = Batch(T(0));
       T* to[N] = {};
@@ -106,7 +107,7 @@ struct mass_pass {
         Batch e[N];
         __builtin_prefetch(ahead + v);
         Batch const logits = load_lanes<Batch>(block + v, which, -infinity<T>);
-        most = xsimd::max(most, logits);
+        most = (xsimd::max)(most, logits);
         powers(Batch(logits - below), e);
         for (int c = 0; c < N; ++c) {
           partial[c] += e[c];
@@ -178,7 +179,7 @@ struct mass_pass {
           auto const add_to = [](T* sum, auto which, Batch const& e, Batch const& times) {
             store_lanes(sum, Batch(multiply_add(e, times, load_lanes<Batch>(sum, which))), which);
           };
-          index_t const from_memory = kept ? std::min(end, kept_columns) - begin : 0;
+          index_t const from_memory = kept ? (std::min)(end, kept_columns) - begin : 0;
           for (int c = 0; c < N; ++c)
             if (to[c] != nullptr)
               for_lanes<Batch>(from_memory, [add_to, sum = to[c], e = keep[c], times = share[c]](
@@ -266,13 +267,13 @@ status run(device<Arch>, vocabulary_mass<T, S, host_memory> const& p,
 #ifdef _OPENMP
 #  pragma omp critical(mlot_vocabulary_mass)
 #endif
-    unusable = std::min(unusable, i);
+    unusable = (std::min)(unusable, i);
   };
   auto const for_columns = [&](index_t work_of_all, auto body) {
     index_t const tasks = (vocabulary + columns_of_a_task - 1) / columns_of_a_task;
     parallel_for(p.tokens.sequences() * tasks, 1, work_of_all, [&](index_t n) {
       index_t const begin = n % tasks * columns_of_a_task;
-      body(n / tasks, begin, std::min(begin + columns_of_a_task, vocabulary));
+      body(n / tasks, begin, (std::min)(begin + columns_of_a_task, vocabulary));
     });
   };
   if (pass.wants_mass() && max_threads() < 2 * halves) {
