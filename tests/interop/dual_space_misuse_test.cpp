@@ -76,6 +76,12 @@ TEMPLATE_LIST_TEST_CASE("dual_space: wrong arguments are named, nothing is writt
     l.upstream = std::numeric_limits<T>::max();
     l.options.reduce = reduction::divisor, l.options.divisor = T(0.1);
   });
+  refuses(fault::value, "upstream", [](auto& l) {
+    l.upstream = std::numeric_limits<T>::max() / 1024, l.options.temperature = T(1e-3);
+  });
+  refuses(fault::value, "options.temperature", [](auto& l) {
+    l.upstream = T(1024), l.options.temperature = 1 / (std::numeric_limits<T>::max() / 1024);
+  });
   refuses_shape("terms", [](auto& l) { l.terms.size = 4; });
   refuses_shape("sequence_terms", [](auto& l) { l.sequence_terms.cols = 5; });
   refuses_shape("logit_gradient", [](auto& l) { l.logit_gradient.cols -= 1; });

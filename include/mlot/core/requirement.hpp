@@ -1,9 +1,17 @@
 #pragma once
+#include <initializer_list>
 #include <limits>
 #include <type_traits>
 
 #include "mlot/core/view.hpp"
 namespace mlot::MLOT_SET {
+/// A factor of a product of options, and the name of its argument.
+template <real T>
+struct weight_factor {
+  char const* argument;
+  T value;
+  bool divides = false;  ///< a temperature, a divisor
+};
 /// A list of requirements on a primitive's arguments; answers the first that fails.
 ///
 ///     return requirement()
@@ -120,6 +128,38 @@ class requirement {
   constexpr requirement& finite(char const* argument, T const& x) {
     return that(x > -infinity<T> && x < infinity<T>, fault::value, argument, as_double(x),
                 "finite");
+  }
+  /// One finite weight, or one each: (size). Device memory is not read.
+  template <real T, class M>
+  [[gnu::noinline]] constexpr requirement& weights(char const* argument,
+                                                   one_or_each<T, M> const& weight, index_t size,
+                                                   char const* allowed) {
+    each(argument, weight, size, allowed);
+    if (weight.each.empty()) return finite(argument, weight.one);
+    if constexpr (std::is_same_v<M, host_memory>)
+      for (index_t i = 0; i < size && first_.ok(); ++i) {
+        finite(argument, weight.each(i));
+        if (!first_.ok()) first_.row = i;
+      }
+    return *this;
+  }
+  /// A weight in a gradient, the product of options, which multiplies at most `most` in any of its
+  /// elements. What an element then holds at most is added to `sum`, and has to stay finite. A
+  /// fault names the factor that makes the product largest.
+  template <real T>
+  [[gnu::noinline]] constexpr requirement& product(std::initializer_list<weight_factor<T>> of,
+                                                   T const& weight, double most, T& sum) {
+    sum += T(T(weight < T(0) ? T(-weight) : weight) * T(most));
+    if (!first_.ok() || sum < infinity<T>) return *this;
+    auto const size = [](weight_factor<T> const& f) {
+      double const x = as_double(f.value) < 0 ? -as_double(f.value) : as_double(f.value);
+      return f.divides ? 1 / x : x;
+    };
+    weight_factor<T> largest = *of.begin();
+    for (weight_factor<T> const& f : of)
+      if (size(f) > size(largest)) largest = f;
+    return that(false, fault::value, largest.argument, as_double(largest.value),
+                "one whose product with the loss's other weights is finite");
   }
   template <real T>
   constexpr requirement& non_negative(char const* argument, T const& x) {

@@ -106,10 +106,9 @@ struct dual_space {
               "dual_space.options.ratio", as_double(options.ratio), "0 to 1")
         .temperature("dual_space.options.temperature", options.temperature)
         .at_least("dual_space.options.chunk", options.chunk, 1, "at least 1")
-        .positive("dual_space.options.divisor", options.divisor)
+        .temperature("dual_space.options.divisor", options.divisor)
         .finite("dual_space.upstream", upstream)
-        .finite("dual_space.upstream", cross_entropy_weight())
-        .finite("dual_space.upstream", distillation_weight())
+        .also(check_weights())
         .vector("dual_space.terms", terms, dual_space_term::count, "5 elements")
         .optional("dual_space.sequence_terms", sequence_terms, b, dual_space_term::of_a_sequence,
                   "one row a sequence, 4 columns")
@@ -126,6 +125,21 @@ struct dual_space {
   }
 
  private:
+  /// Of the factors of the terms' gradients with respect to logits. Slopes of divergences are
+  /// logarithms: so much of them an element has room for.
+  constexpr status check_weights() const {
+    weight_factor<T> const loss_scale{"dual_space.upstream", upstream};
+    weight_factor<T> const divided{"dual_space.options.divisor", divisor(), true};
+    weight_factor<T> const tau{"dual_space.options.temperature", options.temperature, true};
+    constexpr double most_slope = 0x1p20;
+    T at_most(0);
+    return requirement()
+        .product({loss_scale, divided}, cross_entropy_weight(), 1, at_most)
+        .product({loss_scale, divided}, distillation_weight(), 1, at_most)
+        .product({loss_scale, divided, tau}, T(distillation_weight() / options.temperature),
+                 most_slope, at_most)
+        .answer();
+  }
   struct model_arguments {
     char const *hidden, *input_embedding, *target_embedding, *head, *logits, *tokens, *labels;
   };

@@ -81,6 +81,14 @@ struct distillkitplus {
         .finite("distillkitplus.logarithm_weight", logarithm_weight)
         .finite("distillkitplus.transport_weight", transport_weight)
         .finite("distillkitplus.upstream", upstream)
+        .also(detail::kept_weights<T>{
+            .weight = {"distillkitplus.weight", weight},
+            .difference = {"distillkitplus.difference_weight", difference_weight},
+            .logarithm = {"distillkitplus.logarithm_weight", logarithm_weight},
+            .transport = {"distillkitplus.transport_weight", transport_weight},
+            .upstream = {"distillkitplus.upstream", upstream},
+            .temperature = {"distillkitplus.temperature", temperature, true}}
+                  .check(student_spans.longest, 1, gradient.data != nullptr))
         .vector("distillkitplus.terms", terms, 5, "5 elements")
         .optional("distillkitplus.gradient", gradient, student_logits.rows, student_logits.cols,
                   "the shape of student_logits")

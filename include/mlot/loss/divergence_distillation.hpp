@@ -97,11 +97,11 @@ struct divergence_distillation {
 
   constexpr status check() const {
     index_t const sequences = student_tokens.sequences();
-    return requirement()
-        .also(known_as(detail::divergence_distillation_names, compared().inputs().answer()))
+    requirement all;
+    all.also(known_as(detail::divergence_distillation_names, compared().inputs().answer()))
         .that(options.ratio >= T(0) && options.ratio <= T(1), fault::value,
               "divergence_distillation.options.ratio", as_double(options.ratio), "0 to 1")
-        .positive("divergence_distillation.options.divisor", options.divisor)
+        .temperature("divergence_distillation.options.divisor", options.divisor)
         .finite("divergence_distillation.upstream", upstream)
         .vector("divergence_distillation.terms", terms, divergence_distillation_term::count,
                 "3 elements")
@@ -109,8 +109,30 @@ struct divergence_distillation {
                   sequences, "one element a sequence")
         .optional("divergence_distillation.sequence_divergence", sequence_divergence, sequences,
                   "one element a sequence")
-        .finite("divergence_distillation.upstream", compared().weight.one)
-        .finite("divergence_distillation.upstream", compared().cross_entropy_weight)
+        .also(check_weights());
+    return all.answer();
+  }
+
+ private:
+  /// Slopes are logarithms of probabilities: so much of them an element of the gradient has room
+  /// for.
+  static constexpr double most_slope = 0x1p20;
+  /// Of the factors that the gradients of the terms have in list_steps().
+  constexpr status check_weights() const {
+    weight_factor<T> const loss_scale{"divergence_distillation.upstream", upstream};
+    weight_factor<T> const divided{"divergence_distillation.options.divisor", divisor(), true};
+    // Its square is in the weight of a divergence, and it divides the gradient.
+    weight_factor<T> const tau{"divergence_distillation.options.temperature", options.temperature,
+                               options.temperature < T(1)};
+    double const meetings = pairs.by_position() ? 1 : double(pairs.student.size);  // of one token
+    T values(0), at_most(0);
+    comparison const all = compared();
+    requirement weights;
+    weights.product({tau}, divergence_weight(), 1, values);
+    if (gradient.data == nullptr) return weights.answer();
+    return weights.product({loss_scale, divided}, all.cross_entropy_weight, 1, at_most)
+        .product({loss_scale, divided, tau}, T(all.weight.one / options.temperature),
+                 meetings * most_slope, at_most)
         .answer();
   }
 };

@@ -1,5 +1,6 @@
 #pragma once
 #include "mlot/core/pipeline.hpp"
+#include "mlot/loss/table_transport.hpp"
 #include "mlot/primitive/aligned_terms.hpp"
 #include "mlot/primitive/pairwise_cost.hpp"
 #include "mlot/primitive/sequence_totals.hpp"
@@ -7,6 +8,37 @@
 #include "mlot/primitive/table_softmax.hpp"
 namespace mlot::MLOT_SET {
 namespace detail {
+/// What the options of a loss on kept probabilities are called there.
+template <real T>
+struct kept_weights {
+  weight_factor<T> weight, difference, logarithm, transport, upstream, temperature;
+  /// Of the factors that the terms and their gradients have; `stretch` is what else divides logits,
+  /// turned over.
+  constexpr status check(index_t positions, double stretch, bool backward) const {
+    T const difference_weight = T(weight.value * difference.value);
+    T const logarithm_weight = T(weight.value * logarithm.value);
+    T const transport_weight = T(weight.value * transport.value);
+    auto const at_logits = [&](T const& w) { return T(T(upstream.value * w) / temperature.value); };
+    // The logarithms of SL' are those of a softmax of probabilities: 1 + log of the columns.
+    double const at_most[] = {2 * stretch, 128 * stretch,
+                              most_transport_gradient(positions, true, 10, 0.1) * stretch};
+    T values(0), gradient(0);
+    requirement all;
+    all.product({weight, difference}, difference_weight, 1, values)
+        .product({weight, logarithm}, logarithm_weight, 1, values)
+        .product({weight, transport}, transport_weight, 1, values);
+    if (!backward) return all.answer();
+    return all
+        .product({weight, difference, upstream, temperature}, at_logits(difference_weight),
+                 at_most[0], gradient)
+        .product({weight, logarithm, upstream, temperature}, at_logits(logarithm_weight),
+                 at_most[1], gradient)
+        .product({weight, transport, upstream, temperature}, at_logits(transport_weight),
+                 at_most[2], gradient)
+        .answer();
+  }
+};
+
 /// The terms that published code computes of kept probabilities t and s, (B L, K), L positions a
 /// sequence; absent tokens and missing columns are zeros, and take part in SL' and SD':
 ///

@@ -87,7 +87,48 @@ struct multi_level {
   constexpr bool has_labels() const { return !labels.label.empty(); }
 
   constexpr status check() const;
+
+ private:
+  /// Of the factors that the terms and their gradients have in list_steps().
+  constexpr status check_weights() const;
 };
+
+template <real T, storage Teacher, storage Student, storage Gradient, class Memory>
+constexpr status multi_level<T, Teacher, Student, Gradient, Memory>::check_weights() const {
+  auto const& o = options;
+  T const scale = T(T(T(1) / divisor()) * upstream), distillation = T(scale * o.alpha);
+  double const meetings = pairs.by_position() ? 1 : double(pairs.student.size);  // of one token
+  index_t const longest = o.level == transport_level::token
+                              ? width()
+                              : std::max(teacher_tokens.longest, student_tokens.longest);
+  weight_factor<T> const alpha{"multi_level.options.alpha", o.alpha};
+  weight_factor<T> const holistic{"multi_level.options.holistic", o.holistic};
+  weight_factor<T> const beta{"multi_level.options.beta", o.beta};
+  weight_factor<T> const gamma{"multi_level.options.gamma", o.gamma};
+  weight_factor<T> const loss_scale{"multi_level.upstream", upstream};
+  weight_factor<T> const divided{"multi_level.options.divisor", divisor(), true};
+  weight_factor<T> const tau{"multi_level.options.temperature", o.temperature, true};
+  weight_factor<T> const transport_tau{"multi_level.options.transport_temperature",
+                                       o.transport_temperature, true};
+  T values(0), at_most(0);
+  requirement all;
+  all.product({alpha, holistic}, T(o.alpha * o.holistic), 1, values)
+      .product({alpha, beta}, T(o.alpha * o.beta), 1, values)
+      .product({alpha, gamma}, T(o.alpha * o.gamma), 1, values);
+  if (gradient.data == nullptr) return all.answer();
+  return all.product({loss_scale, divided}, scale, 1, at_most)
+      .product({alpha, holistic, loss_scale, divided, tau},
+               T(T(distillation * o.holistic) / o.temperature), 2 * meetings, at_most)
+      .product({alpha, beta, loss_scale, divided, tau}, T(T(distillation * o.beta) / o.temperature),
+               2 * meetings, at_most)
+      .product(
+          {alpha, gamma, loss_scale, divided, transport_tau},
+          T(T(distillation * o.gamma) / o.transport_temperature),
+          detail::most_transport_gradient(longest, o.derivative == sinkhorn_derivative::unrolled,
+                                          o.iterations, as_double(o.epsilon)),
+          at_most)
+      .answer();
+}
 
 template <real T, storage Teacher, storage Student, storage Gradient, class Memory>
 constexpr status multi_level<T, Teacher, Student, Gradient, Memory>::check() const {
@@ -120,8 +161,9 @@ constexpr status multi_level<T, Teacher, Student, Gradient, Memory>::check() con
       .finite("multi_level.options.holistic", options.holistic)
       .finite("multi_level.options.beta", options.beta)
       .finite("multi_level.options.gamma", options.gamma)
-      .positive("multi_level.options.divisor", options.divisor)
+      .temperature("multi_level.options.divisor", options.divisor)
       .finite("multi_level.upstream", upstream)
+      .also(check_weights())
       .vector("multi_level.terms", terms, multi_level_term::count, "5 elements")
       .optional("multi_level.gradient", gradient, student_logits.rows, student_logits.cols,
                 "the shape of student_logits")

@@ -40,6 +40,8 @@ template <real T, storage Teacher = T, storage Student = T, storage Gradient = S
 struct reference_code {
   using memory = Memory;
   static constexpr index_t kept_columns = 50;
+  /// The largest that 1 / (std + 1e-4) is, with room for the gradient of std.
+  static constexpr double most_stretch = 1e9;
   matrix_view<Teacher const, Memory> teacher_logits{};  ///< (teacher rows, m)
   matrix_view<Student const, Memory> student_logits{};  ///< (student rows, n)
   /// B sequences of L tokens each: the answer windows moved to position 0, absent tokens (-1)
@@ -86,13 +88,21 @@ struct reference_code {
         .count("reference_code.teacher_windows", teacher_windows.tokens(), student_windows.tokens(),
                "tokens", "windows as long as the student's, absent tokens behind them")
         .also(pairs.check("reference_code.pairs", teacher_windows.offset, student_windows.offset))
-        .temperature("reference_code.teacher_temperature", teacher_temperature)
-        .temperature("reference_code.student_temperature", student_temperature)
+        .also(check_temperature("reference_code.teacher_temperature", teacher_temperature))
+        .also(check_temperature("reference_code.student_temperature", student_temperature))
         .finite("reference_code.weight", weight)
         .finite("reference_code.difference_weight", difference_weight)
         .finite("reference_code.logarithm_weight", logarithm_weight)
         .finite("reference_code.transport_weight", transport_weight)
         .finite("reference_code.upstream", upstream)
+        .also(detail::kept_weights<T>{
+            .weight = {"reference_code.weight", weight},
+            .difference = {"reference_code.difference_weight", difference_weight},
+            .logarithm = {"reference_code.logarithm_weight", logarithm_weight},
+            .transport = {"reference_code.transport_weight", transport_weight},
+            .upstream = {"reference_code.upstream", upstream},
+            .temperature = {"reference_code.student_temperature", student_temperature, true}}
+                  .check(student_windows.longest, most_stretch, gradient.data != nullptr))
         .vector("reference_code.terms", terms, 5, "5 elements")
         .optional("reference_code.gradient", gradient, student_logits.rows, student_logits.cols,
                   "the shape of student_logits")
@@ -105,9 +115,24 @@ struct reference_code {
                    "one row a teacher token, as many columns as a window");
     return all.answer();
   }
+
+ private:
+  /// Logits are divided by as little as 1e-4 of it.
+  static constexpr status check_temperature(char const* argument, T const& x) {
+    return requirement()
+        .temperature(argument, x)
+        .that(T(1) / T(x * T(1e-4)) < infinity<T>, fault::value, argument, as_double(x),
+              "one whose 1e-4 has a finite reciprocal")
+        .answer();
+  }
 };
 
 namespace detail {
+/// A row's std is beyond the numbers of T.
+inline constexpr renaming reference_code_teacher_names[] = {
+    {"vocabulary_mass.at.temperature", "reference_code.teacher_logits"}, {}};
+inline constexpr renaming reference_code_student_names[] = {
+    {"vocabulary_mass.at.temperature", "reference_code.student_logits"}, {}};
 /// All sequences as one.
 template <class Memory>
 token_rows<Memory> as_one_sequence(token_rows<Memory> const& tokens) {
@@ -166,7 +191,9 @@ void list_steps(
   auto const teacher_mass = ranked_mass(teacher);
   auto const student_mass = greedy ? matrix_view<T, memory>{} : ranked_mass(student);
   teacher.sum_vocabulary(steps, teacher_mass, "reference_code.teacher_logits");
+  steps.rename(detail::reference_code_teacher_names);
   student.sum_vocabulary(steps, student_mass, "reference_code.student_logits");
+  steps.rename(detail::reference_code_student_names);
   steps.step(top_columns<T, memory>{.mass = teacher_mass, .ids = teacher.ids});
   teacher.gather(steps);
   if (!greedy) steps.step(top_columns<T, memory>{.mass = student_mass, .ids = student.ids});

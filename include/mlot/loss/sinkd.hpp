@@ -64,6 +64,7 @@ struct sinkd {
         .at_least("sinkd.iterations", iterations, 1, "at least 1")
         .finite("sinkd.weight", weight)
         .finite("sinkd.upstream", upstream)
+        .also(check_weights())
         .vector("sinkd.terms", terms, multi_level_term::count, "5 elements")
         .optional("sinkd.gradient", gradient, student_logits.rows, student_logits.cols,
                   "the shape of student_logits");
@@ -71,6 +72,24 @@ struct sinkd {
       all.at_least("sinkd.plan", plan, teacher_samples.tokens(), student_samples.longest,
                    "one row a teacher sample, student_samples.longest columns");
     return all.answer();
+  }
+
+ private:
+  /// Of the factors that the gradients of the terms have in list_steps().
+  constexpr status check_weights() const {
+    if (gradient.data == nullptr) return {};
+    weight_factor<T> const loss_scale{"sinkd.upstream", upstream};
+    index_t const longest = std::max(teacher_samples.longest, student_samples.longest);
+    T at_most(0);
+    return requirement()
+        .product({loss_scale}, upstream, 1, at_most)
+        .product(
+            {{"sinkd.weight", weight}, loss_scale, {"sinkd.temperature", temperature, true}},
+            T(T(weight * upstream) / temperature),
+            detail::most_transport_gradient(longest, derivative == sinkhorn_derivative::unrolled,
+                                            iterations, as_double(epsilon)),
+            at_most)
+        .answer();
   }
 };
 

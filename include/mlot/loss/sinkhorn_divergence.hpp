@@ -65,7 +65,7 @@ struct sinkhorn_divergence {
         .at_least("sinkhorn_divergence.cost_memory", cost_memory, 0, "at least 0")
         .vector("sinkhorn_divergence.divergence", divergence, batch.problems(), each)
         .optional("sinkhorn_divergence.converged", converged, batch.problems(), each)
-        .each("sinkhorn_divergence.weight", weight, batch.problems(), each)
+        .weights("sinkhorn_divergence.weight", weight, batch.problems(), each)
         .optional("sinkhorn_divergence.student_gradient", student_gradient, batch.columns,
                   student.cols, "the shape of student");
     return all.also(check_totals(all.answer().ok())).answer();

@@ -1,9 +1,21 @@
 #pragma once
+#include <algorithm>
+
 #include "mlot/core/pipeline.hpp"
 #include "mlot/primitive/problem_copy.hpp"
 #include "mlot/primitive/sinkhorn_gradient.hpp"
 namespace mlot::MLOT_SET {
 namespace detail {
+/// What an element of the gradient of <P, C> with respect to logits is at most, times the weight
+/// and over the temperature, for the L1 cost of probabilities and unit marginals of at most
+/// `tokens`. Every unrolled iteration hands on no more than it got, beside what C / epsilon adds;
+/// an epsilon below the digits of its cost counts as those.
+inline double most_transport_gradient(index_t tokens, bool unrolled, index_t iterations,
+                                      double epsilon) {
+  double const exponent = std::min(2 / epsilon, 0x1p52);
+  return 2 * double(tokens) * (unrolled ? 1 + 4 * double(iterations) * exponent : 1);
+}
+
 /// Entropic transport between the tokens of two tables, and back to the student's table. Cost and
 /// plan lie in memory while they fit into `cost_memory` bytes; else rows of C are computed in every
 /// sweep. T computes, Out is how a plan is handed over.

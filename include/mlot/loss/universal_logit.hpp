@@ -86,15 +86,34 @@ struct universal_logit {
         .temperature("universal_logit.options.temperature", options.temperature)
         .temperature("universal_logit.options.teacher_temperature", teacher_temperature())
         .finite("universal_logit.options.weight", options.weight)
-        .positive("universal_logit.options.divisor", options.divisor)
+        .temperature("universal_logit.options.divisor", options.divisor)
         .finite("universal_logit.upstream", upstream)
-        .finite("universal_logit.upstream", T(upstream / divisor()))
-        .finite("universal_logit.upstream", T(upstream / divisor() * options.weight))
+        .also(check_weights())
         .vector("universal_logit.terms", terms, universal_logit_term::count, "3 elements")
         .optional("universal_logit.gradient", gradient, student_logits.rows, student_logits.cols,
                   "the shape of student_logits")
         .optional("universal_logit.sequence_terms", sequence_terms, b, 2,
                   "one row a sequence, 2 columns")
+        .answer();
+  }
+
+ private:
+  /// Of the factors that the gradients of the terms have in list_steps().
+  constexpr status check_weights() const {
+    if (gradient.data == nullptr) return {};
+    weight_factor<T> const loss_scale{"universal_logit.upstream", upstream};
+    weight_factor<T> const divided{"universal_logit.options.divisor", divisor(), true};
+    T const scale = T(upstream / divisor());
+    bool const one_pair = options.mean_over_pairs || pairs.by_position();  // or their mean
+    T at_most(0);
+    return requirement()
+        .product({loss_scale, divided}, scale, 1, at_most)
+        .product({{"universal_logit.options.weight", options.weight},
+                  loss_scale,
+                  divided,
+                  {"universal_logit.options.temperature", options.temperature, true}},
+                 T(T(scale * options.weight) / options.temperature),
+                 one_pair ? 2 : 2 * double(pairs.student.size), at_most)
         .answer();
   }
 };

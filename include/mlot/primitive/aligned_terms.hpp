@@ -70,10 +70,10 @@ struct aligned_terms_gradient {
 
   constexpr status check() const {
     return of.inputs()
-        .each("aligned_terms_gradient.difference_weight", difference_weight, of.sequences(),
-              "one element a sequence")
-        .each("aligned_terms_gradient.logarithm_weight", logarithm_weight, of.sequences(),
-              "one element a sequence")
+        .weights("aligned_terms_gradient.difference_weight", difference_weight, of.sequences(),
+                 "one element a sequence")
+        .weights("aligned_terms_gradient.logarithm_weight", logarithm_weight, of.sequences(),
+                 "one element a sequence")
         .matrix("aligned_terms_gradient.table_gradient", table_gradient, of.student.rows,
                 of.student.cols, "the shape of student")
         .matrix("aligned_terms_gradient.log_gradient", log_gradient, of.student.rows,

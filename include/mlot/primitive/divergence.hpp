@@ -97,8 +97,7 @@ struct divergence {
     return inputs()
         .vector("divergence.out", out, b, "one element a sequence")
         .optional("divergence.cross_entropy", cross_entropy, b, "one element a sequence")
-        .each("divergence.weight", weight, b, "one element a sequence")
-        .finite("divergence.weight", weight.one)
+        .weights("divergence.weight", weight, b, "one element a sequence")
         .finite("divergence.cross_entropy_weight", cross_entropy_weight)
         .answer();
   }

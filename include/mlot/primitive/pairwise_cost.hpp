@@ -99,7 +99,8 @@ struct pairwise_cost_gradient {
     return of.inputs()
         .at_least("pairwise_cost_gradient.upstream", upstream, of.batch.rows, of.batch.longest_row,
                   "one row a row token, longest_row columns")
-        .each("pairwise_cost_gradient.weight", weight, of.batch.problems(), "one element a problem")
+        .weights("pairwise_cost_gradient.weight", weight, of.batch.problems(),
+                 "one element a problem")
         .matrix("pairwise_cost_gradient.student_gradient", student_gradient, of.batch.columns,
                 of.student.cols, "the shape of student")
         .answer();

@@ -100,8 +100,7 @@ struct ranked_difference {
         .also(pairs.check("ranked_difference.pairs", teacher.tokens.offset, student.tokens.offset))
         .at_least("ranked_difference.k", k, 0, "at least 0")
         .vector("ranked_difference.out", out, sequences, "one element a sequence")
-        .finite("ranked_difference.weight", weight.one)
-        .each("ranked_difference.weight", weight, sequences, "one element a sequence")
+        .weights("ranked_difference.weight", weight, sequences, "one element a sequence")
         .also(labels.check("ranked_difference.labels", student.tokens, student.logits.rows,
                            student.logits.cols))
         .finite("ranked_difference.cross_entropy_weight", cross_entropy_weight)

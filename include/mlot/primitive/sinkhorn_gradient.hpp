@@ -98,8 +98,8 @@ struct sinkhorn_table_gradient {
         .count(derivative::reads_history<Derivative>(of.history.row_scaling.rows, of.iterations),
                "sinkhorn_table_gradient.of.history.row_scaling", of.history.row_scaling.rows,
                of.iterations, "rows", derivative::history_allowed<Derivative>)
-        .each("sinkhorn_table_gradient.weight", weight, of.batch.problems(),
-              "one element a problem")
+        .weights("sinkhorn_table_gradient.weight", weight, of.batch.problems(),
+                 "one element a problem")
         .matrix("sinkhorn_table_gradient.student_gradient", student_gradient, of.batch.columns,
                 of.cost.student.cols, "the shape of the student's table")
         .optional("sinkhorn_table_gradient.row_marginal_gradient", row_marginal_gradient,
