@@ -73,7 +73,8 @@ struct one_or_each {
   vector_view<T const, Memory> each{};
   constexpr one_or_each() = default;
   constexpr one_or_each(T value) : one(value) {}
-  constexpr one_or_each(vector_view<T const, Memory> values) : each(values) {}
+  /// Of an empty list `one` is read by checks alone, for which 1 is right whatever it is.
+  constexpr one_or_each(vector_view<T const, Memory> values) : one(1), each(values) {}
   MLOT_HOST_DEVICE constexpr T operator()(index_t i) const { return each.empty() ? one : each(i); }
 };
 
