@@ -262,6 +262,12 @@ TEMPLATE_LIST_TEST_CASE("sparse teacher: lists that say nothing sensible are ans
     CHECK(s.column == column);
   };
   answer("divergence.teacher.ids", 6, [](auto& all, index_t r) { all.ids(r, 6) = 5; });
+  for (index_t const id : {shape.n, shape.n + 1, index_t(1) << 40})  // the student has no such id
+    for (index_t const first : {0, 3, 5})
+      answer("divergence.teacher.ids", 6, [&](auto& all, index_t r) {
+        for (index_t c = 0; c < 7; ++c) all.ids(r, c) = shape.n + 10 + c;
+        all.ids(r, first) = all.ids(r, 6) = id;
+      });
   answer("divergence.teacher.ids", 0, [](auto& all, index_t r) { all.ids(r, 0) = -2; });
   for (T const bad : {infinity<T>, std::numeric_limits<T>::quiet_NaN()}) {
     answer("divergence.teacher.log_probabilities", 4,
@@ -272,6 +278,16 @@ TEMPLATE_LIST_TEST_CASE("sparse teacher: lists that say nothing sensible are ans
   }
   answer("divergence.teacher.leftover", -1,
          [](auto& all, index_t r) { all.leftover(r) = T(-0.1); });
+}
+
+TEMPLATE_LIST_TEST_CASE("sparse teacher: ids beyond the student's vocabulary, each once",
+                        "[divergence]", every_device) {
+  using T = typename TestType::scalar;
+  kit::divergence_shape const shape;
+  sparse_batch<T> all(shape, 7);
+  for (index_t r = 0; r < all.ids.rows(); ++r)
+    for (index_t c = 0; c < 7; ++c) all.ids(r, c) = c == 3 ? -1 : shape.n + (c * 5) % 7;
+  kit::succeeds<typename TestType::device>(all.primitive(total_variation()));
 }
 
 TEMPLATE_LIST_TEST_CASE("sparse teacher: wrong arguments are named and nothing is written",

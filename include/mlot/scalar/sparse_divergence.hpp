@@ -43,7 +43,23 @@ struct sparse_tokens<Row, sparse_divergence<T, Kind, Teacher, S, G>> {
     }
     for (index_t c = 0; c < listed(); ++c)
       if (index_t const id = p.teacher.ids(t, c); in_student(id)) own.others(id) = -infinity<T>;
-    return true;
+    return once_beyond_student(t, own, at);
+  }
+  /// The same for listed ids that the student's row has no place for: sorted, as wide heads list
+  /// many.
+  bool once_beyond_student(index_t t, sparse_space<T> const& own, index_t& at) const {
+    index_t beyond = 0;
+    for (index_t c = 0; c < listed(); ++c)
+      if (index_t const id = p.teacher.ids(t, c); id >= p.student_logits.cols)
+        own.order(beyond++) = id;
+    index_t* const last = own.order.data + beyond;
+    std::sort(own.order.data, last);
+    index_t const* const twice = std::adjacent_find(own.order.data, last);
+    if (twice == last) return true;
+    bool seen = false;
+    for (at = 0; p.teacher.ids(t, at) != *twice || !seen; ++at)
+      seen = seen || p.teacher.ids(t, at) == *twice;
+    return false;
   }
   void put_back(index_t t, sparse_space<T> const& own) const {
     for (index_t c = 0; c < listed(); ++c)
