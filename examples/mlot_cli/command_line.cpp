@@ -2,6 +2,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "mlot_cli/number.hpp"
 #include "mlot_cli/settings.hpp"
 #include "mlot_cli/user_error.hpp"
 
@@ -41,8 +42,12 @@ std::string about_losses() {
 }
 
 /// Numbers are parsed here because CLI11's own conversion reads 010 as 8 and takes trailing text.
-template <class Number>
-bool parse_number(std::string const& text, Number& into) {
+bool parse_number(std::string const& text, double& into) {
+  std::optional<double> const value = number_of(text);
+  into = value.value_or(0);
+  return value.has_value();
+}
+bool parse_number(std::string const& text, index_t& into) {
   char const *const first = text.data(), *const last = first + text.size();
   auto const [end, problem] = std::from_chars(first, last, into);
   return problem == std::errc() && end == last;
@@ -158,7 +163,9 @@ struct subcommand {
     app.add_option("--labels", s.labels,
                    "Student labels: which rows count, and cross-entropy. Without: all rows, none")
         ->type_name("FILE");
-    app.add_option("--teacher-labels", s.teacher_labels, "Teacher labels: which rows count")
+    app.add_option("--teacher-labels", s.teacher_labels,
+                   "Teacher labels: which rows count. Where one model alone has labels, the same "
+                   "positions of the other count; with as many positions they need not be given")
         ->type_name("FILE");
     std::vector<std::pair<std::string, loss_name>> names;
     for (loss_entry const& loss : all_losses()) names.emplace_back(loss.word, loss.loss);
@@ -234,18 +241,13 @@ struct subcommand {
     return option != nullptr && option->count() > 0;
   }
   void check() const {
-    auto const text = [](double x) {
-      char digits[32];
-      std::snprintf(digits, sizeof digits, "%.17g", x);
-      return std::string(digits);
-    };
     auto const positive = [&](char const* name, double x) {
       if (!(x > 0 && std::isfinite(x)))
-        throw user_error(name + (": " + text(x)) + " given, must be finite and above 0");
+        throw user_error(name + (": " + digits(x)) + " given, must be finite and above 0");
     };
     check_device(s);
     if (s.weight && !std::isfinite(*s.weight))
-      throw user_error("--weight: " + text(*s.weight) + " given, must be finite");
+      throw user_error("--weight: " + digits(*s.weight) + " given, must be finite");
     if (s.iterations.value_or(0) > 1000000)
       throw user_error("--iterations: " + std::to_string(*s.iterations) +
                        " given, must be at most 1000000");

@@ -1,4 +1,7 @@
+#include <cmath>
+
 #include "mlot_cli/library_call.hpp"
+#include "mlot_cli/number.hpp"
 
 namespace mlot_cli {
 namespace {
@@ -12,7 +15,12 @@ mlot::multi_level_options<T> multi_level_options_of(settings const& s) {
   set(o.epsilon, s.epsilon);
   set(o.iterations, s.iterations);
   set(o.alpha, s.alpha);
-  if (s.weight) o.alpha = T(*s.weight * s.alpha.value_or(double(o.alpha)));
+  if (s.weight) {
+    double const alpha = s.alpha.value_or(double(o.alpha));
+    o.alpha = T(*s.weight * alpha);
+    if (std::isfinite(alpha) && !std::isfinite(double(o.alpha)))
+      throw user_error("--weight: " + digits(*s.weight) + " given, must be finite times --alpha");
+  }
   set(o.beta, s.beta);
   set(o.gamma, s.gamma);
   o.matching = s.matching;
@@ -60,7 +68,7 @@ mlot::owned_token_rows rows_of(ranked_tables const& tables, call const& by) {
 
 template <mlot::real T, mlot::storage S>
 evaluation<T> evaluate_multi_level(settings const& s, input_pair<S> const& input, wanted want) {
-  auto const& [teacher, student] = input;
+  model_input<S> const &teacher = input.teacher, &student = input.student;
   call const by{s, teacher, student};
   mlot::owned_token_rows const teacher_tokens =
       teacher.tables ? rows_of(*teacher.tables, by) : counting_rows(teacher, by);

@@ -10,7 +10,6 @@
 namespace mlot_cli {
 namespace {
 static_assert(std::endian::native == std::endian::little, "elements are copied as they are");
-constexpr std::string_view magic = "\x93NUMPY";
 
 struct npy_header {
   std::string type;
@@ -119,7 +118,7 @@ class header_parser {
 };
 
 npy_header read_header(byte_source& file) {
-  if (file.left() < magic.size() + 2 || file.text(magic.size()) != magic)
+  if (file.left() < npy_magic.size() + 2 || file.text(npy_magic.size()) != npy_magic)
     throw user_error("is not an .npy file");
   std::string const version = file.text(2);
   if (version[0] < 1 || version[0] > 3)
@@ -171,12 +170,12 @@ npy_array read(std::string const& path, std::span<std::string_view const> types)
 template <class T>
 void write(std::ostream& out, char const* type, std::span<index_t const> shape,
            std::span<T const> elements) {
-  constexpr std::size_t alignment = 64, prefix = magic.size() + 4;
+  constexpr std::size_t alignment = 64, prefix = npy_magic.size() + 4;
   std::string header = std::string("{'descr': '") + type +
                        "', 'fortran_order': False, 'shape': " + shape_text(shape) + ", }";
   header.append(alignment - (prefix + header.size() + 1) % alignment, ' ');
   header += '\n';
-  out << magic << '\x01' << '\0' << static_cast<char>(header.size() & 0xff)
+  out << npy_magic << '\x01' << '\0' << static_cast<char>(header.size() & 0xff)
       << static_cast<char>(header.size() >> 8) << header;
   out.write(reinterpret_cast<char const*>(elements.data()),
             static_cast<std::streamsize>(elements.size_bytes()));

@@ -20,6 +20,7 @@ struct npy_array {
       elements;
 };
 
+inline constexpr std::string_view npy_magic = "\x93NUMPY";  ///< what such a file begins with
 inline constexpr std::string_view logit_types[] = {"<f2", "<f4", "<f8"};
 inline constexpr std::string_view label_types[] = {"<i8", "<i4"};
 inline constexpr index_t largest_dimension = index_t(1)

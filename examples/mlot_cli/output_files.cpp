@@ -13,6 +13,20 @@ namespace {
 [[noreturn]] void refuse(std::string const& option, std::string const& path, char const* why) {
   throw user_error(option + ": " + path + " cannot be written: " + why);
 }
+/// The place that a path names: through links, also those to what does not exist yet.
+fs::path place_of(fs::path path, std::error_code& problem) {
+  constexpr int most_links = 40;  // as the system's own limit
+  for (int links = 0; fs::is_symlink(fs::symlink_status(path, problem)); ++links) {
+    if (links == most_links)
+      problem = std::make_error_code(std::errc::too_many_symbolic_link_levels);
+    fs::path const target = problem ? fs::path() : fs::read_symlink(path, problem);
+    if (problem) return path;
+    path = target.is_absolute() ? target : path.parent_path() / target;
+  }
+  problem.clear();
+  fs::path const place = fs::weakly_canonical(path, problem);
+  return problem ? path : place;
+}
 }  // namespace
 
 output_files::~output_files() {
@@ -24,10 +38,10 @@ void output_files::add(std::string const& option, std::string const& path,
                        std::function<void(std::ostream&)> const& write) {
   if (path.empty()) return;
   std::error_code problem;
-  if (fs::exists(path, problem) && !fs::is_regular_file(path, problem))
+  fs::path const place = place_of(path, problem);  // replaces what a link names, not the link
+  if (problem) refuse(option, path, problem.message().c_str());
+  if (fs::exists(place, problem) && !fs::is_regular_file(place, problem))
     refuse(option, path, "it is not a regular file");
-  fs::path place = fs::weakly_canonical(path, problem);  // replaces what a link names, not the link
-  if (problem) place = path;
   for (file const& other : files_)
     if (other.path == place) refuse(option, path, (other.option + " goes there").c_str());
   std::string const beside =

@@ -1,17 +1,12 @@
 #include "mlot_cli/rank_teacher.hpp"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "mlot_cli/library_call.hpp"
+#include "mlot_cli/number.hpp"
 
 namespace mlot_cli {
 namespace {
-std::string digits(double x) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.17g", x);
-  return text;
-}
 /// A table of logits that had `size` bytes.
 template <mlot::real T>
 tensor as_stored(std::vector<index_t> shape, std::vector<T> const& logits, std::size_t size) {
@@ -62,6 +57,7 @@ safetensors rank_teacher(settings const& s, model_input<S> const& teacher, std::
   safetensors out;
   out.metadata = {{"format", "mlot.ranked_teacher"},
                   {"vocabulary", std::to_string(teacher.vocabulary)},
+                  {"rows", n == teacher.rows() ? "all" : "labelled"},
                   {"temperature", digits(double(ranking.temperature))},
                   {"transport_temperature", digits(double(ranking.transport_temperature))}};
   out.tensors["logits"] = as_stored({n, width}, logits, logit_size);

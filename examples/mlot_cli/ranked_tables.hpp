@@ -6,11 +6,15 @@
 #include "mlot/loss/ranked_teacher.hpp"
 #include "mlot_cli/safetensors.hpp"
 namespace mlot_cli {
+/// Which of the teacher's rows the tables hold.
+enum class table_rows { all, labelled, unknown };
+
 /// A teacher's tables in a file, as docs/stored-teachers.md describes it.
 struct ranked_tables {
   safetensors file;  ///< tensors of the shapes and types that are described
   index_t vocabulary = 0, width = 0;
   double temperature = 1, transport_temperature = 2;
+  table_rows rows = table_rows::unknown;
 
   bool ranks_transport() const { return file.tensors.contains("transport_logits"); }
   std::span<index_t const> offset() const { return whole("offset"); }

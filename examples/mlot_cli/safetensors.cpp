@@ -91,7 +91,7 @@ tensor read_tensor(std::string const& name, announced const& of, std::string con
   if (size == 0)
     throw user_error("has tensor " + name + " of dtype " + of.type +
                      ", must be F16, F32, F64 or I64");
-  std::uint64_t count = 1;
+  std::uint64_t count = std::count(of.shape.begin(), of.shape.end(), 0U) > 0 ? 0 : 1;
   for (std::uint64_t const n : of.shape) {
     if (n > std::uint64_t(largest_dimension))
       throw user_error("has a dimension above " + std::to_string(largest_dimension));
@@ -161,7 +161,9 @@ std::string_view bytes_of(tensor const& t) {
 bool looks_like_safetensors(std::string const& path) {
   try {
     byte_source file(path);
-    return file.left() >= 9 && file.text(9).back() == '{';
+    if (file.left() < 9) return false;
+    std::string const first = file.text(9);  // of .npy, a part of the header's length lies there
+    return first.back() == '{' && !first.starts_with(npy_magic);
   } catch (user_error const&) {
     return false;
   }
