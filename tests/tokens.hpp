@@ -1,7 +1,7 @@
 #pragma once
 #include <vector>
 
-#include "mlot/core/token_rows.hpp"
+#include "mlot/core/token_pairs.hpp"
 namespace kit {
 using mlot::index_t;
 
@@ -31,5 +31,25 @@ struct tokens {
     while (token >= offset[std::size_t(b) + 1]) ++b;
     return b;
   }
+};
+
+/// Token t beside token t up to the shorter length, where a loss asks for equal ones.
+class pairs_to_the_shorter {
+ public:
+  pairs_to_the_shorter(tokens const& teacher, tokens const& student) {
+    for (std::size_t b = 0; b + 1 < student.offset.size(); ++b) {
+      index_t const t = teacher.offset[b + 1] - teacher.offset[b];
+      index_t const s = student.offset[b + 1] - student.offset[b];
+      for (index_t i = 0; i < t && i < s; ++i) position_.push_back(i);
+      offset_.push_back(index_t(position_.size()));
+    }
+  }
+  mlot::token_pairs<> view() const {
+    mlot::host::vector<index_t const> const position{position_.data(), index_t(position_.size())};
+    return {{offset_.data(), index_t(offset_.size())}, position, position};
+  }
+
+ private:
+  std::vector<index_t> offset_{0}, position_;
 };
 }  // namespace kit

@@ -74,6 +74,7 @@ model_input<double> in_double(model_input<T> const& model, index_t first, index_
   };
   cut(model.logits, out.logits, model.positions * model.vocabulary);
   if (model.labels) cut(*model.labels, *out.labels, model.positions);
+  if (model.other_labels) cut(*model.other_labels, *out.other_labels, model.positions);
   return out;
 }
 column_lists only(column_lists const& columns, index_t sequence) {

@@ -12,12 +12,30 @@ void require_one_vocabulary(call const& by) {
                      "; must be as many (cut off padding, or mask the ids that one lacks by -inf)");
 }
 
+/// Both models' rows that count: the same positions of the same text. A sequence without any on
+/// one side counts nothing.
+struct matching_rows {
+  mlot::owned_token_rows teacher, student;
+
+  explicit matching_rows(call const& by)
+      : teacher(counting_rows(by.teacher, by)), student(counting_rows(by.student, by)) {
+    mlot::token_rows<> const &t = teacher, &s = student;
+    for (index_t b = 0; b < s.sequences(); ++b)
+      if (t.count(b) != s.count(b) && t.count(b) > 0 && s.count(b) > 0)
+        throw user_error("--loss: " + std::string(entry_of(by.s.loss).word) +
+                         " compares the same positions of both models: " + by.teacher.option +
+                         " has " + std::to_string(t.count(b)) + " rows that count" +
+                         (by.student.batched ? " in sequence " + std::to_string(b) : "") + ", " +
+                         by.student.option + " " + std::to_string(s.count(b)) +
+                         "; must be as many (--labels and --teacher-labels say which count)");
+  }
+};
+
 template <mlot::real T, mlot::storage S>
 evaluation<T> evaluate_sinkd(call const& by, input_pair<S> const& input, wanted want) {
   auto const& [teacher, student] = input;
-  mlot::owned_token_rows const teacher_rows = counting_rows(teacher, by);
-  mlot::owned_token_rows const student_rows = counting_rows(student, by);
-  mlot::token_rows<> const &rows = teacher_rows, &columns = student_rows;
+  matching_rows const both(by);
+  mlot::token_rows<> const &rows = both.teacher, &columns = both.student;
   evaluation<T> out;
   std::vector<T> terms(mlot::multi_level_term::count), plan;
   mlot::sinkd<T, S, S, T> loss{.teacher_logits = teacher.view(),
@@ -47,8 +65,8 @@ template <mlot::real T, class Kind, mlot::storage S>
 evaluation<T> evaluate_divergence(Kind kind, call const& by, input_pair<S> const& input,
                                   wanted want) {
   auto const& [teacher, student] = input;
-  mlot::owned_token_rows const teacher_tokens = counting_rows(teacher, by);
-  mlot::owned_token_rows const student_tokens = counting_rows(student, by);
+  matching_rows const both(by);
+  mlot::token_rows<> const &teacher_tokens = both.teacher, &student_tokens = both.student;
   evaluation<T> out;
   std::vector<T> terms(mlot::divergence_distillation_term::count);
   mlot::divergence_distillation<T, Kind, mlot::dense_teacher<T, S>, S, T> loss{

@@ -13,11 +13,11 @@ struct compared_rows {
     auto const& [s, t, u] = by;
     bool const windows = s.loss == loss_name::reference_code;
     auto const longest = [](model_shape const& model, bool skip_end) {
-      return mlot::longest_window(model.label_view(), ignore_index, skip_end);
+      return mlot::longest_window(model.marks(), ignore_index, skip_end);
     };
     index_t const length =
         windows ? std::max(longest(t, s.skip_teacher_end), longest(u, s.skip_student_end))
-                : mlot::longest_span(t.label_view(), u.label_view(), ignore_index);
+                : mlot::longest_span(t.marks(), u.marks(), ignore_index);
     index_t const sequences = t.sequences, tokens = sequences * length;
     for (auto& list : offsets) list.resize(std::size_t(sequences + 1));
     for (auto& list : rows) list.resize(std::size_t(tokens));
@@ -28,17 +28,16 @@ struct compared_rows {
     auto const find_rows = [&](model_shape const& model, bool skip_end, int side,
                                mlot::token_rows<>& into) {
       mlot::token_rows_storage const storage{view(offsets[side]), view(rows[side])};
-      require(windows
-                  ? mlot::rows_from_windows(model.label_view(), ignore_index, skip_end, length,
-                                            storage, into)
-                  : mlot::rows_from_spans(model.label_view(), ignore_index, length, storage, into),
+      require(windows ? mlot::rows_from_windows(model.marks(), ignore_index, skip_end, length,
+                                                storage, into)
+                      : mlot::rows_from_spans(model.marks(), ignore_index, length, storage, into),
               by);
     };
     find_rows(t, s.skip_teacher_end, 0, teacher);
     find_rows(u, s.skip_student_end, 1, student);
-    require(mlot::pairs_from_windows(t.label_view(), s.skip_teacher_end, u.label_view(),
-                                     s.skip_student_end, ignore_index, view(offsets[2]),
-                                     view(pairs[0]), view(pairs[1]), both),
+    require(mlot::pairs_from_windows(t.marks(), s.skip_teacher_end, u.marks(), s.skip_student_end,
+                                     ignore_index, view(offsets[2]), view(pairs[0]), view(pairs[1]),
+                                     both),
             by);
   }
 };

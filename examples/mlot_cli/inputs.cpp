@@ -1,5 +1,7 @@
 #include "mlot_cli/inputs.hpp"
 
+#include <algorithm>
+
 #include "mlot_cli/user_error.hpp"
 
 namespace mlot_cli {
@@ -34,6 +36,7 @@ stored_model read_model(std::string const& option, std::string const& path,
   stored_model model;
   model.option = option;
   model.path = path;
+  model.labels_option = labels_option;
   model.file = read_npy(option, path, logit_types);
   std::vector<index_t> const& shape = model.file.shape;
   std::size_t const rank = shape.size();
@@ -70,6 +73,38 @@ void check_batch(stored_model const& teacher, stored_model const& student) {
     throw user_error(student.option + ": " + student.path + " has " +
                      std::to_string(student.sequences) + " sequences, must have as many as " +
                      teacher.option + ": " + std::to_string(teacher.sequences));
+}
+
+namespace {
+bool leaves_positions_out(stored_model const& model) {
+  return model.labels &&
+         std::find(model.labels->begin(), model.labels->end(), ignore_index) != model.labels->end();
+}
+/// Tables hold their rows: all, or those that labels chose.
+void match_tables(stored_model const& teacher, stored_model const& student) {
+  if (teacher.tables->rows == table_rows::all && leaves_positions_out(student))
+    throw user_error("--teacher: " + teacher.path + " has every row of the teacher, and " +
+                     student.labels_option +
+                     " leaves positions out: it must be written with --teacher-labels");
+  if (teacher.tables->rows == table_rows::labelled && !student.labels)
+    throw user_error(student.labels_option + ": missing; " + teacher.path +
+                     " has the rows that count alone, and those of " + student.option +
+                     " must be known as well");
+}
+}  // namespace
+
+void match_positions(stored_model& teacher, stored_model& student) {
+  if (teacher.tables) return match_tables(teacher, student);
+  for (auto const& [with, without] :
+       {std::pair(&teacher, &student), std::pair(&student, &teacher)}) {
+    if (without->labels || !leaves_positions_out(*with)) continue;
+    if (with->positions != without->positions)
+      throw user_error(without->labels_option + ": missing; " + with->labels_option +
+                       " leaves positions out, and which of " + without->option +
+                       " count must be said: it has " + std::to_string(without->positions) +
+                       ", not the " + std::to_string(with->positions) + " of " + with->option);
+    without->other_labels = with->labels;
+  }
 }
 
 namespace {

@@ -12,11 +12,16 @@ struct model_shape {
   std::string option, path;  ///< the argument that named the logits, and its value
   index_t sequences = 0, positions = 0, vocabulary = 0;
   bool batched = false;                        ///< (B, T, V) rather than (T, V)
+  std::string labels_option;                   ///< the argument that names labels
   std::optional<std::vector<index_t>> labels;  ///< (B, T) each an id or ignore_index; or none given
+  /// (B, T) in their place: those of the other model, which has the same positions.
+  std::optional<std::vector<index_t>> other_labels;
 
   index_t rows() const { return sequences * positions; }
-  mlot::host::matrix<index_t const> label_view() const {
-    return {labels->data(), sequences, positions, positions};
+  /// Whether labels say which positions count; otherwise all do.
+  bool has_marks() const { return labels || other_labels; }
+  mlot::host::matrix<index_t const> marks() const {
+    return {(labels ? labels : other_labels)->data(), sequences, positions, positions};
   }
   /// Of the logits' file.
   std::vector<index_t> shape() const {
@@ -55,6 +60,10 @@ stored_model read_teacher(std::string const& path, std::string const& labels_pat
 
 /// Throws user_error unless both have the same number of sequences.
 void check_batch(stored_model const& teacher, stored_model const& student);
+
+/// Where one model alone has labels that leave positions out, the same count of the other, if it
+/// has as many; else throws user_error.
+void match_positions(stored_model& teacher, stored_model& student);
 
 /// S: half (only of half), float or double.
 template <class S>

@@ -66,8 +66,8 @@ inline mlot::owned_token_rows counting_rows(model_shape const& model, call const
   mlot::owned_token_rows tokens;
   std::vector<index_t> const whole(std::size_t(model.sequences), model.positions);
   mlot::status const answer =
-      model.labels ? tokens.from_labels(model.label_view(), ignore_index)
-                   : tokens.from_lengths({whole.data(), model.sequences}, model.positions);
+      model.has_marks() ? tokens.from_labels(model.marks(), ignore_index)
+                        : tokens.from_lengths({whole.data(), model.sequences}, model.positions);
   require(answer, by);
   return tokens;
 }

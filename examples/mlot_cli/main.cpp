@@ -72,6 +72,7 @@ int run(settings const& s) {
   stored_model teacher = read_teacher(s.teacher, s.teacher_labels);
   stored_model student = read_model("--student", s.student, "--labels", s.labels);
   check_batch(teacher, student);
+  match_positions(teacher, student);
   if (teacher.tables && (s.run != command::loss || s.loss != loss_name::multi_level))
     throw user_error("--teacher: " + s.teacher +
                      " has tables, must be logits but for the loss multi-level");

@@ -32,6 +32,10 @@ struct small_case : folder {
   words const teacher_labelled = {
       "--teacher-labels",
       write("yt.npy", npy("<i8", "(5,)", std::vector<std::int64_t>{-100, 1, 2, 3, 8}))};
+  /// With every row of the teacher, which has more of them.
+  words const both_labelled =
+      labelled +
+      words{"--teacher-labels", write("ya.npy", npy("<i8", "(5,)", std::vector<std::int64_t>(5)))};
   words const outputs = {"--gradient", file("g.npy"), "--plan", file("p.npy")};
 
   std::string loss(words const& arguments) const {
@@ -101,9 +105,19 @@ TEST_CASE("mlot_cli loss prints the golden cases and writes their gradients and 
     golden::npz const c(MLOT_TEST_DATA "/" + std::string(name) + ".npz");
     long const match = c.has("match") ? c.whole("match") : 0;
     small_case in;
-    words const files = {"--teacher", golden_file(in, c, "teacher_logits"),
-                         "--student", golden_file(in, c, "student_logits"),
-                         "--labels",  golden_file(in, c, "labels")};
+    std::vector<std::int64_t> rows = c["teacher_logits"].shape;
+    rows.pop_back();
+    std::size_t const count =
+        c.values("teacher_logits").size() / std::size_t(c["teacher_logits"].shape.back());
+    words const files = {
+        "--teacher",
+        golden_file(in, c, "teacher_logits"),
+        "--student",
+        golden_file(in, c, "student_logits"),
+        "--labels",
+        golden_file(in, c, "labels"),
+        "--teacher-labels",
+        in.write("all.npy", npy("<i8", tuple(rows), std::vector<std::int64_t>(count)))};
     words const options =
         split("--k " + std::to_string(c.whole("k")) + " --temperature " + digits(c.number("tau")) +
               " --transport-temperature " + digits(c.number("tau_sd")) + " --epsilon " +
@@ -197,6 +211,11 @@ struct one_vocabulary : small_case {
   words const same = words{"--teacher", write("t7.npy", npy("<f4", "(5, 7)", random_logits(35, 6))),
                            "--student", file("s.npy")} +
                      labelled;
+  /// With the teacher's first three rows, as many as the student's.
+  words const same_rows =
+      same +
+      words{"--teacher-labels",
+            write("y3.npy", npy("<i8", "(5,)", std::vector<std::int64_t>{0, 0, 0, -100, -100}))};
   /// log softmax of a row at a temperature.
   static std::vector<double> log_softmax(std::vector<float> const& logits, std::size_t row,
                                          double tau) {
@@ -237,7 +256,7 @@ TEST_CASE("mlot_cli prints each divergence over one vocabulary") {
   one_vocabulary in;
   auto const check = [&](std::string const& options, double expected, double ratio = 0.5) {
     CAPTURE(options);
-    std::string const json = in.loss(in.same + split("--loss " + options));
+    std::string const json = in.loss(in.same_rows + split("--loss " + options));
     CHECK(number_of(json, "divergence") == Approx(expected).epsilon(1e-12));
     CHECK(number_of(json, "total") ==
           Approx((1 - ratio) * number_of(json, "cross_entropy") + ratio * expected).epsilon(1e-12));
@@ -248,7 +267,7 @@ TEST_CASE("mlot_cli prints each divergence over one vocabulary") {
         0.25);
   check("reverse-kl --temperature 4", in.sum(4, 4, reverse));
   std::string const squared =
-      in.loss(in.same + split("--loss reverse-kl --temperature 4 --temperature-squared"));
+      in.loss(in.same_rows + split("--loss reverse-kl --temperature 4 --temperature-squared"));
   CHECK(number_of(squared, "total") ==
         Approx(number_of(squared, "cross_entropy") / 2 + 8 * in.sum(4, 4, reverse)));
   check("total-variation",
@@ -265,7 +284,8 @@ TEST_CASE("mlot_cli prints each divergence over one vocabulary") {
   check("skewed-kl --lambda 0.6", in.sum(1, 1, with_skew(0.6)));
   check("skewed-reverse-kl --lambda 0.6",
         in.sum(1, 1, [](double q, double p) { return skewed(p, q, 0.6); }));
-  double const adaptive = number_of(in.loss(in.same + split("--loss adaptive-kl")), "divergence");
+  double const adaptive =
+      number_of(in.loss(in.same_rows + split("--loss adaptive-kl")), "divergence");
   auto const f = in.each(1, 1, forward), r = in.each(1, 1, reverse);
   double least = 0, most = 0;  // a mean of the two at each token
   for (std::size_t t = 0; t < 3; ++t) {
@@ -277,7 +297,7 @@ TEST_CASE("mlot_cli prints each divergence over one vocabulary") {
 
 TEST_CASE("mlot_cli prints ULD and SinKD by their own terms") {
   one_vocabulary in;
-  std::string const uld = in.loss(in.inputs + in.labelled + split("--loss universal-logit"));
+  std::string const uld = in.loss(in.inputs + in.both_labelled + split("--loss universal-logit"));
   CHECK(number_of(uld, "ranked_difference") > 0);
   CHECK(number_of(uld, "total") ==
         Approx(number_of(uld, "cross_entropy") + 1.5 * number_of(uld, "ranked_difference")));
@@ -294,15 +314,15 @@ TEST_CASE("mlot_cli prints ULD and SinKD by their own terms") {
   std::size_t const rows[] = {0, 2, 3};
   for (std::size_t t = 0; t < 3; ++t)
     largest += std::fabs(top(in.teacher, t, 9) - top(in.student, rows[t], 7)) / 3;
-  CHECK(number_of(in.loss(in.inputs + in.labelled + split("--loss universal-logit --k 1")),
+  CHECK(number_of(in.loss(in.inputs + in.both_labelled + split("--loss universal-logit --k 1")),
                   "ranked_difference") == Approx(largest).epsilon(1e-12));
 
   std::string const sinkd =
-      in.loss(in.same + split("--loss sinkd --weight 0.5 --iterations 30") + in.outputs);
+      in.loss(in.same_rows + split("--loss sinkd --weight 0.5 --iterations 30") + in.outputs);
   CHECK(number_of(sinkd, "total") ==
         Approx(number_of(sinkd, "cross_entropy") + 0.5 * number_of(sinkd, "sinkhorn")));
   CHECK(sinkd.find("logarithmic") == sinkd.npos);
-  CHECK(in.array("p.npy").shape == std::vector<std::int64_t>{5, 3});
+  CHECK(in.array("p.npy").shape == std::vector<std::int64_t>{3, 3});
   CHECK(in.array("g.npy").shape == std::vector<std::int64_t>{4, 7});
 }
 
@@ -349,8 +369,8 @@ TEST_CASE("mlot_cli prints exactly these keys, in this order") {
 
 TEST_CASE("mlot_cli total is cross-entropy plus the weighted distillation terms") {
   small_case in;
-  std::string const json =
-      in.loss(in.inputs + in.labelled + words{"--weight", "3", "--alpha", "0.5", "--beta", "-.25"});
+  std::string const json = in.loss(in.inputs + in.both_labelled +
+                                   words{"--weight", "3", "--alpha", "0.5", "--beta", "-.25"});
   CHECK(number_of(json, "total") ==
         Approx(number_of(json, "cross_entropy") +
                1.5 * (number_of(json, "absolute_difference") -
@@ -383,7 +403,8 @@ TEST_CASE("mlot_cli reads float16, float32 and float64, and labels of 32 and 64 
       std::string printed[3];
       for (int i = 0; i < 3; ++i)
         printed[i] = in.loss({"--teacher", teacher, "--student", student[i], "--labels", labels,
-                              "--device", device, "--precision", precision});
+                              "--teacher-labels", in.file("ya.npy"), "--device", device,
+                              "--precision", precision});
       CHECK(printed[0] == printed[1]);
       CHECK(printed[1] == printed[2]);
     }
@@ -454,7 +475,7 @@ TEST_CASE("mlot_cli takes empty sequences, ignored labels and masked logits as o
   std::string const all_ignored =
       in.write("yi.npy", npy("<i8", "(4,)", std::vector<std::int64_t>(4, -100)));
   for (words const& inputs :
-       {in.inputs + words{"--labels", all_ignored},
+       {in.inputs + words{"--labels", all_ignored, "--teacher-labels", in.file("ya.npy")},
         words{"--teacher", in.file("t.npy"), "--student",
               in.write("s0.npy", npy("<f4", "(0, 7)", none))},
         words{"--teacher", in.write("t0.npy", npy("<f4", "(0, 5, 9)", none)), "--student",
@@ -467,7 +488,7 @@ TEST_CASE("mlot_cli takes empty sequences, ignored labels and masked logits as o
   for (std::size_t row = 0; row < 4; ++row)
     in.student[7 * row + 2] = -std::numeric_limits<float>::infinity();
   in.write("s.npy", npy("<f4", "(4, 7)", in.student));
-  std::string const json = in.loss(in.inputs + in.labelled + in.outputs);
+  std::string const json = in.loss(in.inputs + in.both_labelled + in.outputs);
   CHECK(std::isfinite(number_of(json, "total")));
   for (std::size_t row = 0; row < 4; ++row) CHECK(in.array("g.npy").values[7 * row + 2] == 0);
 }
@@ -476,7 +497,7 @@ TEST_CASE("mlot_cli writes the infinite cross-entropy of a masked label as 1e999
   small_case in;
   in.student[1] = -std::numeric_limits<float>::infinity();  // row 0, whose label is 1
   in.write("s.npy", npy("<f4", "(4, 7)", in.student));
-  std::string const json = in.loss(in.inputs + in.labelled);
+  std::string const json = in.loss(in.inputs + in.both_labelled);
   CHECK(value_of(json, "cross_entropy") == "1e999");
   CHECK(value_of(json, "total") == "1e999");
   CHECK(std::isfinite(number_of(json, "absolute_difference")));
@@ -484,16 +505,15 @@ TEST_CASE("mlot_cli writes the infinite cross-entropy of a masked label as 1e999
 
 TEST_CASE("mlot_cli check-gradient passes, and fails past the tolerance") {
   small_case in;
-  words const check = words{"check-gradient"} + in.inputs + in.labelled;
+  words const check = words{"check-gradient"} + in.inputs + in.both_labelled;
   for (std::string const device : devices)
     for (std::string const precision : {"f64", "f32"})
       for (words const& more :
            {words{}, words{"--transport-ranking", "own"}, words{"--k", "3"},
             words{"--matching", "exact", "--transport-level", "token"},
-            words{"--loss", "universal-logit"},
-            in.teacher_labelled + words{"--loss", "reference-code"},
-            in.teacher_labelled + words{"--loss", "reference-code", "--matching", "greedy"},
-            in.teacher_labelled + words{"--loss", "distillkitplus"}}) {
+            words{"--loss", "universal-logit"}, words{"--loss", "reference-code"},
+            words{"--loss", "reference-code", "--matching", "greedy"},
+            words{"--loss", "distillkitplus"}}) {
         outcome const result =
             in.run(check + words{"--device", device, "--precision", precision} + more);
         CAPTURE(device, precision, more, result.out, result.err);
@@ -505,7 +525,7 @@ TEST_CASE("mlot_cli check-gradient passes, and fails past the tolerance") {
   for (char const* const loss : {"sinkd", "forward-kl", "reverse-kl", "jensen-shannon", "skewed-kl",
                                  "skewed-reverse-kl", "total-variation"})
     for (std::string const precision : {"f64", "f32"}) {
-      outcome const result = same.run(words{"check-gradient"} + same.same +
+      outcome const result = same.run(words{"check-gradient"} + same.same_rows +
                                       words{"--loss", loss, "--precision", precision});
       CAPTURE(loss, precision, result.out, result.err);
       CHECK(result.code == 0);
@@ -592,7 +612,7 @@ TEST_CASE("mlot_cli names the option, its value and what is allowed") {
   in.refuses(kl + words{"--loss", "forward-kl"},
              {"--loss: forward-kl", "--teacher has 9", "--student 7"});
   one_vocabulary const same;
-  words const one = words{"loss"} + same.same;
+  words const one = words{"loss"} + same.same_rows;
   same.refuses(one + split("--loss skewed-kl --lambda 2"), {"--lambda: 2 given", "0 to 1"});
   same.refuses(one + split("--loss jensen-shannon --beta -1"), {"--beta: -1 given", "0 to 1"});
   same.refuses(one + split("--loss forward-kl --ratio 3"), {"--ratio: 3 given", "0 to 1"});

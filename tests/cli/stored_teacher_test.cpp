@@ -17,6 +17,7 @@ struct batch : folder {
       "--student", logits<float>("s.npy", "<f4", "(2, 4, 23)", 184, 2), "--labels",
       write("y.npy",
             npy("<i8", "(2, 4)", std::vector<std::int64_t>{1, 2, -100, 3, 4, 5, 6, -100}))};
+  words const student_rows = {"--student", file("s.npy")};  ///< all of them
   words const tables = {"--teacher", file("t.safetensors")};
   words const out = {"--out", file("t.safetensors")};
 
@@ -111,15 +112,17 @@ TEST_CASE("mlot_cli teacher leaves logits in the type of their file") {
 TEST_CASE("mlot_cli says what does not fit a teacher's tables") {
   batch in;
   in.good(words{"teacher"} + in.teacher + in.out + split("--k 6"));
-  words const loss = words{"loss"} + in.tables + in.student;
+  words const loss = words{"loss"} + in.tables + in.student_rows;
   in.refuses(loss, {"--k: 50", "at most 6"});
   in.refuses(loss + split("--k 6 --precision f32"), {"--precision: f32"});
   in.refuses(loss + split("--k 6 --temperature 2"), {"--temperature: 2"});
   in.refuses(loss + split("--k 6 --transport-temperature 3"), {"--transport-temperature: 3"});
   in.refuses(loss + split("--k 6 --transport-ranking own"), {"--transport-ranking", "shared"});
   in.refuses(loss + split("--k 6") + in.teacher_labels, {"--teacher-labels"});
+  in.refuses(words{"loss"} + in.tables + in.student + split("--k 6"),
+             {"--teacher: ", "every row", "--labels", "--teacher-labels"});
   in.refuses(loss + split("--loss universal-logit"), {"--teacher", "logits"});
-  in.refuses(words{"check-gradient"} + in.tables + in.student, {"--teacher", "logits"});
+  in.refuses(words{"check-gradient"} + in.tables + in.student_rows, {"--teacher", "logits"});
   in.refuses(words{"teacher"} + in.teacher, {"--out"});
   words const teacher = words{"teacher"} + in.teacher + in.out;
   in.refuses(teacher + split("--k 0"), {"--k: 0"});
@@ -133,7 +136,7 @@ TEST_CASE("mlot_cli survives files that only look like safetensors") {
   std::string const whole = bytes_of(in.file("t.safetensors"));
   auto const refuses = [&](std::string const& bytes, words const& parts) {
     in.write("bad.safetensors", bytes);
-    in.refuses(words{"loss", "--teacher", in.file("bad.safetensors")} + in.student, parts);
+    in.refuses(words{"loss", "--teacher", in.file("bad.safetensors")} + in.student_rows, parts);
   };
   for (std::size_t const size : {std::size_t(9), std::size_t(100), whole.size() - 1})
     refuses(whole.substr(0, size), {"bad.safetensors"});
@@ -168,11 +171,12 @@ TEST_CASE("mlot_cli survives files that only look like safetensors") {
   refuses(changed("mlot.ranked", "mlot.banked"), {"format"});
   refuses(changed("\"vocabulary\":\"30\"", "\"vocabulary\":\"-3\""), {"vocabulary -3"});
   refuses(changed("\"normaliser\"", "\"normalized\""), {"no tensor normaliser"});
+  refuses(changed("[10,6]", "[60,0]"), {"tensor logits"});
   refuses(changed("[10,6]", "[6,10]"), {"normaliser of shape (10, 3)"});
   std::string nan = whole;
   std::size_t const logits = whole.size() - 3 * 8 - 10 * 3 * 8 - 10 * 6 * 4;
   for (std::size_t i = 0; i < 4; ++i) nan[logits + i] = '\xff';
   in.write("nan.safetensors", nan);
-  in.refuses(words{"loss", "--teacher", in.file("nan.safetensors"), "--k", "6"} + in.student,
+  in.refuses(words{"loss", "--teacher", in.file("nan.safetensors"), "--k", "6"} + in.student_rows,
              {"nan.safetensors", "tensor logits"});
 }

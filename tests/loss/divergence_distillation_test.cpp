@@ -9,6 +9,7 @@ template <class T, class Kind, class S = T>
 struct distillation {
   using loss_type = divergence_distillation<T, Kind, dense_teacher<T, S>, S>;
   kit::divergence_batch<T, S> batch;
+  kit::pairs_to_the_shorter shorter{batch.teacher_tokens, batch.student_tokens};
   kit::framed<T> terms{3};
   loss_type loss;
 
@@ -18,7 +19,7 @@ struct distillation {
             .student_logits = p.student_logits,
             .student_tokens = p.student_tokens,
             .labels = p.labels,
-            .pairs = p.pairs,
+            .pairs = shape.paired ? p.pairs : shorter.view(),
             .kind = kind,
             .options = {.temperature = p.temperature},
             .terms = terms.vector(),
@@ -159,6 +160,28 @@ TEMPLATE_LIST_TEST_CASE("a batch without tokens or without sequences is 0", "[di
     for (index_t r = 0; r < all.batch.gradient.rows(); ++r)
       for (index_t v = 0; v < shape.n; ++v) CHECK(all.batch.gradient(r, v) == 0);
   }
+}
+
+TEMPLATE_LIST_TEST_CASE("tokens that are not as many on both sides need pairs", "[divergence]",
+                        every_device) {
+  using T = typename TestType::scalar;
+  using Device = typename TestType::device;
+  kit::divergence_shape shape;
+  shape.teacher_lengths = {4, 0, 3, 6}, shape.student_lengths = {4, 2, 2, 6};
+  distillation<T, forward_kl> all(shape, {});
+  auto by_position = all.loss;
+  by_position.pairs = {};
+  status const s = kit::run<Device>(by_position);
+  CHECK(int(s.code) == int(fault::shape));
+  CHECK(s.argument == std::string("divergence_distillation.teacher.tokens"));
+  CHECK((s.value == 3 && s.needed == 2 && s.row == 2));
+  CHECK((all.terms.untouched() && all.batch.gradient.untouched()));
+  kit::succeeds<Device>(all.loss);  // with pairs
+
+  shape.student_lengths = {4, 2, 0, 6};  // a sequence without tokens on one side counts nothing
+  distillation<T, forward_kl> fitting(shape, {});
+  fitting.loss.pairs = {};
+  kit::succeeds<Device>(fitting.loss);
 }
 
 TEMPLATE_LIST_TEST_CASE("divergence_distillation: wrong arguments are named, nothing is written",

@@ -129,12 +129,14 @@ class batch {
   }
   template <class Kind>
   void run_divergence(char const* name, Kind const& kind) {
+    bool const equal = teacher_tokens_.offset == student_tokens_.offset;
     run(name,
         divergence_distillation<T, Kind>{
             .teacher = {.logits = teacher_.matrix(), .tokens = teacher_tokens_.view()},
             .student_logits = student_.matrix(),
             .student_tokens = student_tokens_.view(),
             .labels = {label_.vector()},
+            .pairs = equal ? token_pairs<>() : shorter_.view(),
             .kind = kind,
             .options = {.temperature = T(2)}},
         divergence_distillation_term::count);
@@ -160,6 +162,7 @@ class batch {
   }
 
   kit::tokens teacher_tokens_, student_tokens_;
+  kit::pairs_to_the_shorter shorter_{teacher_tokens_, student_tokens_};
   kit::framed<T> teacher_, student_;
   kit::framed<index_t> label_;
   kit::framed<T> gradient_;

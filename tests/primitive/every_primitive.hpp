@@ -169,6 +169,7 @@ class every_primitive {
               .student_logits = student.logits.matrix(),
               .student_tokens = student.tokens.view(),
               .labels = {label.vector()},
+              .pairs = shorter.view(),
               .options = {.temperature = T(2)},
               .terms = distillation_terms.vector(),
               .gradient = distillation_gradient.matrix()});
@@ -201,6 +202,7 @@ class every_primitive {
               .student_logits = student.logits.matrix(),
               .student_tokens = student.tokens.view(),
               .labels = {label.vector()},
+              .pairs = shorter.view(),
               .terms = {&losses[0].terms(0), mlot::divergence_distillation_term::count},
               .gradient = losses[0].gradient.matrix()});
     // Elsewhere these are compiled in the library of instances for some numbers alone.
@@ -334,6 +336,7 @@ class every_primitive {
   }
   static constexpr index_t longest_column = 130;  ///< several blocks of rows
   model teacher{{9, 0, longest_column, 1, 23}, 1}, student{{12, 3, 31, 0, 25}, 2};
+  pairs_to_the_shorter shorter{teacher.tokens, student.tokens};
   problems shape{{{9, 12}, {0, 3}, {longest_column, 31}, {1, 0}, {23, 25}}};
   transport transports[3] = {{mlot::sinkhorn_domain::scaling, 0.1, shape},
                              {mlot::sinkhorn_domain::absorbed, 1e-3, shape},

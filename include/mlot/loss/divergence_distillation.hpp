@@ -60,7 +60,9 @@ struct divergence_distillation {
   matrix_view<Student const, Memory> student_logits{};  ///< (student rows, n) any row stride
   token_rows<Memory> student_tokens{};                  ///< B sequences
   row_labels<Memory> labels{};  ///< (student rows), or empty: no cross-entropy
-  token_pairs<Memory> pairs{};  ///< by position unless given
+  /// By position unless given. Both sides then have as many tokens in a sequence, or one has none:
+  /// host memory, else fault::shape. Device memory: up to the shorter.
+  token_pairs<Memory> pairs{};
   Kind kind{};
   divergence_distillation_options<T> options{};
   T upstream = T(1);  ///< factor of the gradient: dObjective / dL, loss scaling
@@ -110,6 +112,7 @@ struct divergence_distillation {
         .optional("divergence_distillation.sequence_divergence", sequence_divergence, sequences,
                   "one element a sequence")
         .also(check_weights());
+    if (all.answer().ok()) all.also(check_lengths());  // offsets can be read
     return all.answer();
   }
 
@@ -134,6 +137,24 @@ struct divergence_distillation {
         .product({loss_scale, divided, tau}, T(all.weight.one / options.temperature),
                  meetings * most_slope, at_most)
         .answer();
+  }
+  /// Token t meets token t: both sides are the same text. Device memory is not read.
+  constexpr status check_lengths() const {
+    if constexpr (std::is_same_v<Memory, host_memory>)
+      for (index_t b = 0; pairs.by_position() && b < student_tokens.sequences(); ++b) {
+        if (b >= teacher.tokens.sequences()) break;
+        index_t const t = teacher.tokens.count(b), s = student_tokens.count(b);
+        if (t != s && t > 0 && s > 0)
+          return {fault::shape,
+                  "divergence_distillation.teacher.tokens",
+                  "as many in a sequence as the student has, or pairs given",
+                  double(t),
+                  b,
+                  -1,
+                  "tokens",
+                  s};
+      }
+    return {};
   }
 };
 
