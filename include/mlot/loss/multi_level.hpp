@@ -100,7 +100,7 @@ constexpr status multi_level<T, Teacher, Student, Gradient, Memory>::check_weigh
   double const meetings = pairs.by_position() ? 1 : double(pairs.student.size);  // of one token
   index_t const longest = o.level == transport_level::token
                               ? width()
-                              : std::max(teacher_tokens.longest, student_tokens.longest);
+                              : (std::max)(teacher_tokens.longest, student_tokens.longest);
   weight_factor<T> const alpha{"multi_level.options.alpha", o.alpha};
   weight_factor<T> const holistic{"multi_level.options.holistic", o.holistic};
   weight_factor<T> const beta{"multi_level.options.beta", o.beta};

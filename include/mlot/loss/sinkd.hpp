@@ -79,7 +79,7 @@ struct sinkd {
   constexpr status check_weights() const {
     if (gradient.data == nullptr) return {};
     weight_factor<T> const loss_scale{"sinkd.upstream", upstream};
-    index_t const longest = std::max(teacher_samples.longest, student_samples.longest);
+    index_t const longest = (std::max)(teacher_samples.longest, student_samples.longest);
     T at_most(0);
     return requirement()
         .product({loss_scale}, upstream, 1, at_most)

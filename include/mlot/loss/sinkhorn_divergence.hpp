@@ -114,7 +114,7 @@ void list_steps(pipeline<Device>& steps,
     auto const dual = steps.template vector<T>(batch.problems());
     auto const converged = steps.template vector<index_t>(batch.problems());
     last.has_converged[problem++] = converged;
-    detail::table_transport<derivative::envelope, T, Device, Ground>{
+    detail::table_transport<T, Device, Ground, T, derivative::envelope>{
         .teacher = from,
         .student = to,
         .batch = batch,

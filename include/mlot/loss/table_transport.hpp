@@ -12,16 +12,18 @@ namespace detail {
 /// an epsilon below the digits of its cost counts as those.
 inline double most_transport_gradient(index_t tokens, bool unrolled, index_t iterations,
                                       double epsilon) {
-  double const exponent = std::min(2 / epsilon, 0x1p52);
+  double const exponent = (std::min)(2 / epsilon, 0x1p52);
   return 2 * double(tokens) * (unrolled ? 1 + 4 * double(iterations) * exponent : 1);
 }
 
 /// Entropic transport between the tokens of two tables, and back to the student's table. Cost and
 /// plan lie in memory while they fit into `cost_memory` bytes; else rows of C are computed in every
-/// sweep. T computes, Out is how a plan is handed over.
-template <class Derivative, real T, class Device, class Ground = absolute_difference, real Out = T>
+/// sweep. T computes, Out is how a plan is handed over. The gradient is one of `Derivatives`,
+/// chosen as the program runs.
+template <real T, class Device, class Ground, real Out, class... Derivatives>
 struct table_transport {
   using memory = typename Device::memory;
+  static_assert(!(Derivatives::solves || ...), "a linear system has no memory here");
   matrix_view<T const, memory> teacher, student;  ///< (row tokens, K), (column tokens, K)
   problem_batch<memory> batch;
   one_or_each<T, memory> row_marginal{T(1)}, column_marginal{T(1)};
@@ -35,6 +37,7 @@ struct table_transport {
   matrix_view<Out, memory> plan{};      ///< written, or no memory; with it nothing is streamed
   one_or_each<T, memory> weight{T(1)};  ///< of the gradient
   bool backward;
+  int derivative = 0;                         ///< which of Derivatives
   matrix_view<T, memory> student_gradient{};  ///< (column tokens, K) written, if backward
   [[no_unique_address]] Ground ground{};
 
@@ -48,8 +51,10 @@ struct table_transport {
           steps, table_cost<T, memory, Ground>{teacher, student, ground}, matrix_view<T, memory>{});
       steps.step(transport);
       if (backward)
-        steps.step(sinkhorn_table_gradient<T, memory, Ground, Derivative>{
-            .of = transport, .weight = weight, .student_gradient = student_gradient});
+        choose([&]<class Derivative>(Derivative) {
+          steps.step(sinkhorn_table_gradient<T, memory, Ground, Derivative>{
+              .of = transport, .weight = weight, .student_gradient = student_gradient});
+        });
       return;
     }
     auto const new_matrix = [&] { return steps.template matrix<T>(batch.rows, batch.longest_row); };
@@ -65,9 +70,11 @@ struct table_transport {
     if (plan.data != nullptr)
       steps.step(problem_copy<Out, memory, T>{.batch = batch, .from = transport.plan, .to = plan});
     if (!backward) return;
-    if constexpr (Derivative::whole_history)  // in the memory of the plan, no longer needed
-      steps.step(sinkhorn_gradient<T, memory, Derivative>{.of = transport,
-                                                          .cost_gradient = transport.plan});
+    choose([&]<class Derivative>(Derivative) {
+      if constexpr (Derivative::whole_history)  // in the memory of the plan, no longer needed
+        steps.step(sinkhorn_gradient<T, memory, Derivative>{.of = transport,
+                                                            .cost_gradient = transport.plan});
+    });
     steps.step(pairwise_cost_gradient<T, memory, Ground>{.of = pairwise,
                                                          .upstream = transport.plan,
                                                          .weight = weight,
@@ -75,11 +82,17 @@ struct table_transport {
   }
 
  private:
+  /// Calls body(d) with the derivative that is chosen.
+  template <class Body>
+  void choose(Body body) const {
+    int place = 0;
+    ((place++ == derivative ? body(Derivatives{}) : void()), ...);
+  }
   template <class Cost>
   sinkhorn<T, memory, Cost> iterations_on(pipeline<Device>& steps, Cost const& cost,
                                           matrix_view<T, memory> own_plan) const {
-    static_assert(!Derivative::solves, "a linear system has no memory here");
-    index_t const kept = backward && Derivative::whole_history ? iterations : 1;
+    index_t kept = 1;
+    if (backward) choose([&](auto d) { kept = decltype(d)::whole_history ? iterations : 1; });
     return {.batch = batch,
             .cost = cost,
             .row_marginal = row_marginal,

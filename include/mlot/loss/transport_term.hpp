@@ -20,46 +20,39 @@ struct transport_term {
   matrix_view<T, memory> log_gradient;  ///< (column tokens, K) written: weight dSD / dlog s'
 
   void list(pipeline<Device>& steps) const;
-
- private:
-  template <class Derivative>
-  void list_with(pipeline<Device>& steps) const {
-    auto const own = steps.template vector<U>(batch.problems());
-    auto const gradient =
-        backward ? steps.template matrix<U>(batch.columns, student.cols) : matrix_view<U, memory>{};
-    table_transport<Derivative, U, Device, absolute_difference, T>{
-        .teacher = teacher,
-        .student = student,
-        .batch = batch,
-        .row_marginal = marginal,
-        .column_marginal = marginal,
-        .epsilon = U(options.epsilon),
-        .iterations = options.iterations,
-        .domain = options.domain,
-        .cost_memory = options.cost_memory,
-        .distance = own,
-        .plan = plan,
-        .weight = U(weight),
-        .backward = backward,
-        .student_gradient = gradient}
-        .list(steps);
-    auto const column = [](auto v) {
-      return matrix_view<std::remove_pointer_t<decltype(v.data)>, memory>{v.data, v.size, 1,
-                                                                          v.stride};
-    };
-    steps.step(table_product<T, memory, U>{.left = column(own), .out = column(distance)});
-    if (backward)
-      steps.step(
-          table_product<T, memory, U>{.left = student, .right = gradient, .out = log_gradient});
-  }
 };
 /// Not in its class: only so does `extern template` leave it to another translation unit.
 template <real U, class Device, real T>
 void transport_term<U, Device, T>::list(pipeline<Device>& steps) const {
-  if (options.derivative == sinkhorn_derivative::unrolled)
-    list_with<derivative::unrolled>(steps);
-  else
-    list_with<derivative::plan_constant>(steps);
+  using derivative::plan_constant, derivative::unrolled;
+  auto const own = steps.template vector<U>(batch.problems());
+  auto const gradient =
+      backward ? steps.template matrix<U>(batch.columns, student.cols) : matrix_view<U, memory>{};
+  table_transport<U, Device, absolute_difference, T, unrolled, plan_constant>{
+      .teacher = teacher,
+      .student = student,
+      .batch = batch,
+      .row_marginal = marginal,
+      .column_marginal = marginal,
+      .epsilon = U(options.epsilon),
+      .iterations = options.iterations,
+      .domain = options.domain,
+      .cost_memory = options.cost_memory,
+      .distance = own,
+      .plan = plan,
+      .weight = U(weight),
+      .backward = backward,
+      .derivative = options.derivative == sinkhorn_derivative::unrolled ? 0 : 1,
+      .student_gradient = gradient}
+      .list(steps);
+  auto const column = [](auto v) {
+    return matrix_view<std::remove_pointer_t<decltype(v.data)>, memory>{v.data, v.size, 1,
+                                                                        v.stride};
+  };
+  steps.step(table_product<T, memory, U>{.left = column(own), .out = column(distance)});
+  if (backward)
+    steps.step(
+        table_product<T, memory, U>{.left = student, .right = gradient, .out = log_gradient});
 }
 }  // namespace detail
 }  // namespace mlot::MLOT_SET
