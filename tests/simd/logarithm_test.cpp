@@ -16,7 +16,7 @@ T log_of(T x) {
 template <class T>
 T any_log_of(T x) {
   alignas(64) T lane[xsimd::batch<T>::size];
-  on::any_logarithm(xsimd::batch<T>(x)).store_aligned(lane);
+  simd::any_logarithm(xsimd::batch<T>(x)).store_aligned(lane);
   return lane[0];
 }
 }  // namespace

@@ -1,6 +1,5 @@
 #pragma once
 #include <algorithm>
-#include <tuple>
 
 #include "mlot/core/workspace.hpp"
 namespace mlot::MLOT_SET::scalar {
@@ -66,8 +65,9 @@ class linear_assignment {
       }
       if (settled == reached) return false;
       auto const before = [&](index_t a, index_t b) {
-        return std::tuple(distance_(a), owner_(a) >= 0, a) <
-               std::tuple(distance_(b), owner_(b) >= 0, b);
+        bool const a_owned = owner_(a) >= 0, b_owned = owner_(b) >= 0;
+        if (distance_(a) != distance_(b)) return distance_(a) < distance_(b);
+        return a_owned == b_owned ? a < b : b_owned;
       };
       index_t* const first = &reached_(settled);
       std::iter_swap(first, std::min_element(first, &reached_(0) + reached, before));
