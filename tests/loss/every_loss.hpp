@@ -13,7 +13,7 @@ namespace loss_test {
 using mlot::index_t;
 
 struct batch_shape {
-  std::vector<index_t> teacher_lengths, student_lengths;
+  std::vector<index_t> teacher_lengths{}, student_lengths{};
   bool labelled = true, ignored = false;  ///< with labels; none of which counts
   bool bare = false;                      ///< no offsets where there is no sequence
   index_t m = 7, n = 6;
@@ -35,7 +35,9 @@ class every_loss {
     auto const logit = [&](index_t, index_t) { return T(2 * random.normal()); };
     kit::fill(teacher_, logit);
     kit::fill(student_, logit);
-    kit::fill(label_, [&](index_t, index_t) { return of.ignored ? -100 : random.below(of.n); });
+    kit::fill(label_, [&](index_t, index_t) {
+      return of.ignored || of.n == 0 ? -100 : random.below(of.n);
+    });
   }
   /// Calls visit(name, loss) with every loss; its outputs are `terms` and `gradient`.
   void for_each(auto visit) {
@@ -85,7 +87,7 @@ class every_loss {
                                        .student_windows = student_rows(),
                                        .matching = matching});
   }
-  kit::framed<T> const& gradient() const { return gradient_; }
+  kit::framed<T>& gradient() { return gradient_; }
 
  private:
   mlot::token_rows<> rows(kit::tokens const& of) const {
@@ -110,7 +112,7 @@ class every_loss {
   static index_t terms_of(auto const& loss) {
     return requires { loss.kind; }
     || requires { loss.options.mean_over_pairs; }
-    ? 3 : mlot::multi_level_term::count;
+    ? 3 : index_t(mlot::multi_level_term::count);
   }
 
   kit::tokens teacher_tokens_, student_tokens_;

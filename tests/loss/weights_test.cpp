@@ -49,7 +49,7 @@ void each_weight(reference_code<T>& l, auto change) {
 }
 
 template <class T>
-bool all_finite(kit::framed<T> const& gradient) {
+bool all_finite(kit::framed<T>& gradient) {
   for (index_t r = 0; r < gradient.rows(); ++r)
     for (index_t v = 0; v < gradient.cols(); ++v)
       if (!std::isfinite(gradient(r, v))) return false;
