@@ -1,5 +1,6 @@
 // Every loss over every shape that has nothing to compare: its terms are 0, and its gradient is.
 #include "loss/every_loss.hpp"
+#include "mlot/interop/owned.hpp"
 #include "test.hpp"
 using loss_test::batch_shape;
 using mlot::index_t;
@@ -10,6 +11,9 @@ void gives_zeros(batch_shape const& shape) {
   loss_test::every_loss<T> losses(shape);
   losses.for_each([&](std::string const&, auto const& loss, auto& terms) {
     kit::succeeds<Device>(loss);
+    mlot::scratch_buffer scratch;  // lends no pointer where no memory is needed
+    REQUIRE(kit::in_the_end<Device>(mlot::compute(Device(), loss, scratch.for_call(Device(), loss)))
+                .ok());
     for (index_t c = 0; c < terms.cols(); ++c) CHECK(terms(0, c) == T(0));
     REQUIRE(losses.gradient().exactly_written());
     for (index_t r = 0; r < losses.gradient().rows(); ++r)
