@@ -8,8 +8,8 @@
 namespace distill {
 gradient_report check_gradient(loss_options const& options, index_t probes, std::uint64_t seed) {
   constexpr student_shape shape = {.vocabulary = 61, .width = 8, .window = 3, .hidden = 12};
-  index_t const teacher_vocabulary =
-      facts_of(options.kind).one_vocabulary ? shape.vocabulary : index_t(83);
+  bool const one_vocabulary = facts_of(options.kind).one_vocabulary;
+  index_t const teacher_vocabulary = one_vocabulary ? shape.vocabulary : index_t(83);
   std::mt19937_64 random(seed);
   auto const sequence = [&](int length, index_t vocabulary) {
     std::vector<token> out;
@@ -18,7 +18,8 @@ gradient_report check_gradient(loss_options const& options, index_t probes, std:
   };
   batch b;
   for (auto const& [teacher, student] : {std::pair(7, 9), std::pair(5, 3), std::pair(1, 1)})
-    b.append({sequence(teacher, teacher_vocabulary), sequence(student, shape.vocabulary)});
+    b.append({sequence(one_vocabulary ? student : teacher, teacher_vocabulary),
+              sequence(student, shape.vocabulary)});
 
   std::normal_distribution<double> normal;
   matrix<float> teacher_logits(b.teacher.size(), teacher_vocabulary);

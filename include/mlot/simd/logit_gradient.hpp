@@ -126,7 +126,7 @@ struct gradient_row {
             Batch e[N];
             __builtin_prefetch(z + v + ahead);
             powers(Batch(load_lanes<Batch>(z + v, which, -infinity<T>) - top), e);
-            Batch sum = product(c0, e[0]);
+            Batch sum = c0 * e[0];  // which no plain sum follows that it could be fused into
             if constexpr (N > 1) sum = multiply_add(c1, e[1], sum);
             if constexpr (N > 2) sum = multiply_add(c2, e[2], sum);
             return sum;
