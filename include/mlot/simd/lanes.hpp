@@ -82,14 +82,29 @@ requires(fuses_multiply_add&& std::is_class_v<typename Batch::register_type>) in
   return Batch::load_aligned(sum);
 }
 
+template <class Batch>
+concept in_one_register = !std::is_class_v<typename Batch::register_type>;
+
 /// x y, rounded. A plain product may be fused into the sum that it is added to, in one copy of a
-/// loop and not in another; this one may not.
+/// loop and not in another; this one may not: a compiler does not see what an asm leaves in a
+/// register, even if that does nothing.
 template <class Batch>
 inline Batch product(Batch const& x, Batch const& y) {
-  if constexpr (fuses_multiply_add)
-    return multiply_add(x, y, Batch(typename Batch::value_type(-0.0)));
-  else
+  if constexpr (!fuses_multiply_add) {
     return x * y;
+#if defined(__GNUC__) && (defined(__x86_64__) || defined(__aarch64__))
+  } else if constexpr (in_one_register<Batch>) {
+    typename Batch::register_type rounded = x * y;
+#  ifdef __x86_64__
+    asm("" : "+v"(rounded));
+#  else
+    asm("" : "+w"(rounded));
+#  endif
+    return rounded;
+#endif
+  } else {
+    return multiply_add(x, y, Batch(typename Batch::value_type(-0.0)));
+  }
 }
 
 /// The same of numbers.

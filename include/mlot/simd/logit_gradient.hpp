@@ -62,7 +62,8 @@ struct gradient_row {
     return (std::min)({*next[0], *next[1], v <= label ? label : vocabulary});
   }
   void add_sparse_entries(index_t begin, index_t end, T* lanes) {
-    for (int c = 0; c < order.sets; ++c) {
+    for (int c = 0; c < 2;
+         ++c) {  // of a set that is not given, the next id is the vocabulary's size
       if (*next[c] >= end) continue;
       index_t const *const place = &order.place[c](b, 0), *const first = &order.id[c](b, 0);
       T const tau = p.columns[c].temperature(i);
