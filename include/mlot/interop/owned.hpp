@@ -67,8 +67,8 @@ class owned_token_rows {
  private:
   /// No view is kept: it would refer to the memory of the owner from which this one was copied.
   status keep(status const& answer, token_rows<> const& built) {
-    offset_.resize(std::size_t(built.offset.size));
-    row_.resize(std::size_t(built.row.size));
+    offset_.erase(offset_.begin() + built.offset.size, offset_.end());
+    row_.erase(row_.begin() + built.row.size, row_.end());
     longest_ = built.longest;
     return answer;
   }
