@@ -98,7 +98,7 @@ struct gradient_row {
         add_sparse_entries(v, v + size, lane);
         store_lanes(out + v, Batch::load_aligned(lane), which);
       };
-      if constexpr (sizeof(Batch) == 64)
+      if constexpr (sizeof(Batch) == 64 && std::same_as<S, T> && std::same_as<G, T>)
         write_some(first_lanes{size});
       else if (size == width)
         write_some(all_lanes{});
