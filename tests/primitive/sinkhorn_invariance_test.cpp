@@ -214,3 +214,27 @@ TEMPLATE_LIST_TEST_CASE("a batch in one domain is its problems one by one, bit b
       CHECK(differing == 0);
     }
 }
+
+TEMPLATE_LIST_TEST_CASE("every layout of cost, plan, history and gradient gives the same bits",
+                        "[sinkhorn]", every_device) {
+  using T = typename TestType::scalar;
+  using Device = typename TestType::device;
+  kit::problems const shapes({{19, 23}, {0, 3}, {66, 1}, {2, 40}});
+  for (sinkhorn_domain const domain : kit::every_domain) {
+    kit::sinkhorn_batch<T> plain(shapes, 3, 0, {0, 0, 1});
+    plain.domain = domain;
+    plain.draw_marginals(3);
+    plain.template forward_and_back<Device>();
+    for (kit::layout const where : kit::every_layout) {
+      kit::sinkhorn_batch<T> all(shapes, 3, 0, where);
+      all.domain = domain;
+      all.draw_marginals(3);
+      all.template forward_and_back<Device>();
+      CHECK(all.plan.same_bits(plain.plan));
+      CHECK(all.row_scaling.same_bits(plain.row_scaling));
+      CHECK(all.column_scaling.same_bits(plain.column_scaling));
+      CHECK(all.distance.same_bits(plain.distance));
+      CHECK(all.gradient.same_bits(plain.gradient));
+    }
+  }
+}
