@@ -31,17 +31,6 @@ struct cases : folder {
     CHECK(result.err.empty());
     return result.out;
   }
-  /// Exit code 2, one line on stderr that has `parts`, nothing on stdout, no new file.
-  void refuses(words const& arguments, words const& parts) const {
-    std::size_t const before = count();
-    outcome const result = run(arguments);
-    CAPTURE(arguments, result.err);
-    CHECK(result.code == 2);
-    CHECK(result.out.empty());
-    CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 1);
-    for (std::string const& part : parts) CHECK(result.err.find(part) != std::string::npos);
-    CHECK(count() == before);
-  }
 };
 inline constexpr char const* loss_names[] = {
     "multi-level", "universal-logit", "sinkd",          "forward-kl",

@@ -45,18 +45,6 @@ struct small_case : folder {
     CHECK(result.err.empty());
     return result.out;
   }
-  /// Exit code 2, one line on stderr that has `parts`, nothing on stdout, no new file.
-  void refuses(words const& arguments, words const& parts) const {
-    std::size_t const before = count();
-    outcome const result = run(arguments);
-    CAPTURE(arguments, result.err);
-    CHECK(result.code == 2);
-    CHECK(result.out.empty());
-    CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 1);
-    CHECK(result.err.ends_with('\n'));
-    for (std::string const& part : parts) CHECK(result.err.find(part) != std::string::npos);
-    CHECK(count() == before);
-  }
 };
 
 double norm_error_of(std::vector<double> const& is, std::vector<double> const& should) {

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "golden/npz.hpp"
+#include "test.hpp"
 /// Runs mlot_cli in a folder of its own, without a shell.
 namespace cli_test {
 namespace fs = std::filesystem;
@@ -114,6 +116,18 @@ class folder {
     fs::remove(out);
     fs::remove(err);
     return result;
+  }
+  /// Exit code 2, one line on stderr that has `parts`, nothing on stdout, no new file.
+  void refuses(words const& arguments, words const& parts) const {
+    std::size_t const before = count();
+    outcome const result = run(arguments);
+    CAPTURE(arguments, result.err);
+    CHECK(result.code == 2);
+    CHECK(result.out.empty());
+    CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 1);
+    CHECK(result.err.ends_with('\n'));
+    for (std::string const& part : parts) CHECK(result.err.find(part) != std::string::npos);
+    CHECK(count() == before);
   }
 
  private:

@@ -37,17 +37,6 @@ struct batch : folder {
     CHECK(result.err.empty());
     return result;
   }
-  /// Exit code 2, one line on stderr that has `parts`, no new file.
-  void refuses(words const& arguments, words const& parts) const {
-    std::size_t const before = count();
-    outcome const result = run(arguments);
-    CAPTURE(arguments, result.err);
-    CHECK(result.code == 2);
-    CHECK(result.out.empty());
-    CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 1);
-    for (std::string const& part : parts) CHECK(result.err.find(part) != std::string::npos);
-    CHECK(count() == before);
-  }
 };
 
 /// A file of this header and these bytes behind it.
